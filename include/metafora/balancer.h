@@ -1,0 +1,86 @@
+/* Balancers: which tasks may be claimed, and which to give up. */
+#ifndef METAFORA_BALANCER_H
+#define METAFORA_BALANCER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <metafora/export.h>
+#include <metafora/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One live node, as last seen. */
+typedef struct mf_node {
+    const char *name;
+    uint64_t tasks; /* that it holds */
+    double weight;  /* capacity relative to the others; 1 unless set */
+} mf_node;
+
+/* What a balancer may ask; valid during one call of a slot. */
+typedef struct mf_balance mf_balance;
+
+MF_EXPORT int64_t mf_balance_now_us(const mf_balance *balance);
+MF_EXPORT uint64_t mf_balance_random(const mf_balance *balance);
+/* Tasks that this node holds or is claiming, without those it is giving back. */
+MF_EXPORT size_t mf_balance_held(const mf_balance *balance);
+/* The live nodes, this one included with its own present count; borrowed for the call. At least
+ * this node, even before the first view arrived. */
+MF_EXPORT const mf_node *mf_balance_nodes(const mf_balance *balance, size_t *count);
+/* This node's place in mf_balance_nodes. */
+MF_EXPORT size_t mf_balance_self(const mf_balance *balance);
+/* The running tasks that are not being stopped, in no particular order; NULL past the last. Valid
+ * until the slot returns, also after mf_balance_release of a task. */
+MF_EXPORT mf_task *mf_balance_task(const mf_balance *balance, size_t index);
+/* Gives the task up: its handler is stopped with MF_STOP_BALANCE when the slot has returned.
+ * Only in the `balance` slot. Twice is once. */
+MF_EXPORT void mf_balance_release(mf_balance *balance, mf_task *task);
+
+#define MF_BALANCER_VERSION 1
+
+typedef struct mf_balancer {
+    int version;
+    /* May claim the task now? If not, write the steady time from which to ask again to `until_us`
+     * (one in the past: in a second). Asked often: no I/O, no blocking. */
+    bool (*can_claim)(void *payload, const mf_balance *balance, const char *task_id,
+                      int64_t *until_us);
+    /* May be NULL. Called every balance interval and on a balance command. */
+    void (*balance)(void *payload, mf_balance *balance);
+    /* May be NULL. Called once, when the consumer that took the balancer is gone. */
+    void (*free)(void *payload);
+    void *payload;
+} mf_balancer;
+
+/* Built in. Each returns a new balancer for one consumer, by value; when memory is out, one that
+ * mf_consumer_open refuses with MF_ENOMEM. Out-of-range arguments are refused there too, MF_EINVAL.
+ */
+
+/* Claims all that is claimable, releases nothing. */
+MF_EXPORT mf_balancer mf_balancer_dumb(void);
+/* Claims later the more it holds: one more task after `per_task_ms` for each task held, at most
+ * `max_ms`. Releases nothing. */
+MF_EXPORT mf_balancer mf_balancer_sleep(int per_task_ms, int max_ms);
+/* Claims up to the node's share by weight, and beyond it only what nobody else takes within a
+ * moment; releases what exceeds `threshold` (1.2 is 120 %) times its share, where others have room.
+ */
+MF_EXPORT mf_balancer mf_balancer_fair(double threshold);
+
+/* A resource in use and its capacity, in any unit. Returns 0, or a negative mf_error code, on which
+ * the balancer claims and releases as if nothing were known. */
+typedef int (*mf_resource_report)(uint64_t *used, uint64_t *total, void *payload);
+/* Stops claiming at `claim_percent` in use, releases tasks above `release_percent`.
+ * 1 <= claim_percent < release_percent <= 100. */
+MF_EXPORT mf_balancer mf_balancer_resource(mf_resource_report report, void *payload,
+                                           int claim_percent, int release_percent);
+/* Reporters: memory in use by /proc/meminfo (MemTotal - MemAvailable); CPU by the one-minute load
+ * average over the processors, in thousandths. The payload is not used. */
+MF_EXPORT int mf_report_memory(uint64_t *used, uint64_t *total, void *payload);
+MF_EXPORT int mf_report_cpu(uint64_t *used, uint64_t *total, void *payload);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,319 @@
+/* For authors of drivers: what a broker must be able to do for libmetafora.
+ *
+ * A driver speaks to one kind of broker. It makes no decisions: it turns requests into what its
+ * broker understands and answers into results. Renewal, retries, deadlines, batching, reconciling
+ * and balancing are the core's (src/coordinator.c, src/client.c), the same for every driver.
+ *
+ * Requests. The core fills in a request and passes it to a slot; the request and all it points to
+ * stay the core's and stay valid until the driver calls request->done(request), exactly once, on
+ * the loop thread, never from inside the slot. The driver first sets error.code (MF_OK, or why the
+ * whole request failed, with a text) and the fields marked `out`. Closing the broker completes what
+ * is under way. Several requests may be under way; those of one session take effect in the order in
+ * which they were submitted.
+ *
+ * Lost replies. A request that was certainly not executed fails with MF_EUNREACHABLE; one that may
+ * have been, with MF_EUNKNOWN. The driver never repeats a request by itself: the core does, when
+ * the link is up again and the session has joined with a higher epoch. So each operation must be
+ * harmless when it is repeated with the same session token, and a delayed first copy that arrives
+ * after the join of the higher epoch must be refused (MF_ESTALE for the whole request).
+ *
+ * Guarantees that the broker's side must give, atomically for each task:
+ *   - a claim is granted only if the task exists, is not moving, and has no live owner, or is held
+ *     by the same session (then: its old fence, and the lease counts anew);
+ *   - every grant to a new owner has a higher fence than all grants of the task before;
+ *   - release, done and renew change nothing unless session token and fence are the owner's. */
+#ifndef METAFORA_DRIVER_H
+#define METAFORA_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <metafora/balancer.h>
+#include <metafora/broker.h>
+#include <metafora/client.h>
+#include <metafora/error.h>
+#include <metafora/export.h>
+#include <metafora/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A consumer's membership. The core owns it; it outlives every request that names it. */
+typedef struct mf_session {
+    const char *node;
+    char token[33]; /* random, hexadecimal: new for each mf_consumer_open */
+    uint64_t epoch; /* 1 at the first join, one more at each further one */
+    int64_t lease_ms;
+    double weight;
+} mf_session;
+
+struct mf_lease;
+
+/* One task that a session holds or asks for. The core owns it. */
+typedef struct mf_claim {
+    const char *id;
+    char *properties;       /* out of claim: from malloc, the core frees it; NULL: none */
+    uint64_t fence;         /* out of claim */
+    int result;             /* out of claim, release and done: what became of this task */
+    uint32_t slot;          /* the core's: place in lease->claims */
+    struct mf_lease *lease; /* set by the core when the claim is granted */
+} mf_claim;
+
+/* Claims that are renewed together. The core makes and fills it. */
+typedef struct mf_lease {
+    mf_claim **claims;
+    size_t count;
+    int64_t deadline_us; /* the core's, read from any thread by atomic operations */
+    void *driver;        /* the driver's */
+} mf_lease;
+
+/* The head of every request. */
+typedef struct mf_request {
+    void (*done)(struct mf_request *request);
+    void *arg;      /* the core's */
+    mf_error error; /* out */
+    /* out: steady time at or before which the request left this process; deadlines count from it.
+     * Only claim, renew and join need it. */
+    int64_t sent_us;
+    /* The driver's while the request is under way. */
+    struct mf_request *next, *previous;
+    void *driver;
+    int tag;
+} mf_request;
+
+/* join: makes the session known, or, with a higher epoch, known again. */
+typedef struct mf_join_request {
+    mf_request request; /* MF_ENAMEINUSE: another session has the name, see below */
+    mf_session *session;
+    bool takeover;   /* end a session of another token that has the name: its process is dead */
+    char holder[33]; /* out, MF_ENAMEINUSE: token of the session that has the name */
+    int64_t remaining_ms; /* out, MF_ENAMEINUSE: until that session lapses unless it is renewed */
+} mf_join_request;
+
+/* leave: ends the session at once; tasks it still holds become claimable. Repeated: MF_OK. */
+typedef struct mf_session_request {
+    mf_request request;
+    mf_session *session;
+} mf_session_request;
+
+typedef struct mf_lost_claim {
+    size_t index; /* in lease->claims */
+    int code;     /* MF_ELATE: not the owner any more. MF_EGONE: the task was removed */
+} mf_lost_claim;
+
+/* renew: the session, and the first `count` claims of `lease`, hold for session->lease_ms from now.
+ * `lease` may be NULL with count 0: the session alone. MF_ENOSESSION: the session has lapsed
+ * (claims may still hold; the core joins again and asks again). While the request is under way the
+ * core keeps those first `count` places of lease->claims as they are. */
+typedef struct mf_renew_request {
+    mf_request request;
+    mf_session *session;
+    mf_lease *lease;
+    size_t count;
+    mf_lost_claim *lost; /* out: room for `count`, by the core */
+    size_t lost_count;   /* out */
+} mf_renew_request;
+
+/* claim. Results: MF_OK with fence and properties; MF_ETAKEN; MF_EGONE; MF_EDAMAGED.
+ * release: the task becomes claimable. done: the task, with all that belongs to it, is removed for
+ * good. Results of both: MF_OK; MF_ELATE (another owner, or none); MF_EGONE.
+ * Whole: MF_ENOSESSION, MF_ESTALE, and the general ones. At most max_batch claims. */
+typedef struct mf_claims_request {
+    mf_request request;
+    mf_session *session;
+    mf_claim **claims;
+    size_t count;
+} mf_claims_request;
+
+/* submit: results MF_OK, MF_EEXISTS. remove (no properties): MF_OK, MF_EGONE. At most max_batch.
+ * A submit that is repeated with the same token within a minute gives the results of the first. */
+typedef struct mf_item {
+    const char *id;
+    const char *properties;
+    int result; /* out */
+} mf_item;
+
+typedef struct mf_items_request {
+    mf_request request;
+    const char *token; /* of this request, random */
+    mf_item *items;
+    size_t count;
+} mf_items_request;
+
+#define MF_CURSOR_SIZE 280
+
+/* claimable: tasks that have no owner and may be claimed now; of the records only `id` is used.
+ * tasks: all tasks. Both in pages of about `limit`; cursor "" starts, and comes back as "" after
+ * the last page. Records are the driver's and valid during done(). */
+typedef struct mf_page_request {
+    mf_request request;
+    size_t limit;
+    char cursor[MF_CURSOR_SIZE];   /* in and out */
+    const mf_task_record *records; /* out */
+    size_t count;                  /* out */
+} mf_page_request;
+
+/* lookup: one record for each id, in order; code MF_EGONE where there is no such task. */
+typedef struct mf_lookup_request {
+    mf_request request;
+    const char *const *ids;
+    size_t id_count;               /* at most max_batch */
+    const mf_task_record *records; /* out, valid during done() */
+} mf_lookup_request;
+
+/* nodes: the live ones, in any order. */
+typedef struct mf_nodes_request {
+    mf_request request;
+    const mf_node *nodes; /* out, valid during done() */
+    size_t count;         /* out */
+} mf_nodes_request;
+
+/* send: stores a command for the node, then hints. Sequence numbers of a node's commands rise.
+ * A repeated send may store it twice. Commands that are not read expire after command_ttl_ms. */
+#define MF_COMMAND_TTL_MS 600000
+typedef struct mf_send_request {
+    mf_request request;
+    const char *node;
+    const char *json;
+    size_t length;
+} mf_send_request;
+
+typedef struct mf_command_record {
+    uint64_t sequence;
+    const char *json;
+    size_t length;
+} mf_command_record;
+
+/* receive: forgets the node's commands up to and including sequence `acknowledged` (0: none), then
+ * reads those that are left, in order, at most `limit`. */
+typedef struct mf_receive_request {
+    mf_request request;
+    mf_session *session;
+    uint64_t acknowledged;
+    size_t limit;
+    const mf_command_record *commands; /* out, valid during done() */
+    size_t count;                      /* out */
+} mf_receive_request;
+
+/* What a driver tells without being asked. Hints may be lost or come twice; `resync` says that some
+ * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed. */
+typedef struct mf_watcher mf_watcher;
+struct mf_watcher {
+    const char *node;  /* whose commands to tell of; NULL: none */
+    const char *token; /* hints caused by this session need not be told; NULL: all are */
+    /* The link to the broker is up (also told soon after `watch`, when it is), or it is down or
+     * could not be made, and why. */
+    void (*link)(mf_watcher *watcher, bool up, const mf_error *why);
+    /* Hints are being received from now on; what came before may have been missed. Follows each
+     * link(up). */
+    void (*resync)(mf_watcher *watcher);
+    void (*claimable)(mf_watcher *watcher, const char *const *ids, size_t count);
+    void (*taken)(mf_watcher *watcher, const char *const *ids, size_t count);
+    void (*removed)(mf_watcher *watcher, const char *const *ids, size_t count);
+    void (*command)(mf_watcher *watcher); /* a command for `node` waits */
+    mf_watcher *next, *previous;          /* the driver's while watching */
+};
+
+#define MF_DRIVER_VERSION 1
+
+/* The operations of a broker handle. All must be provided. All run on the loop thread. */
+typedef struct mf_broker_operations {
+    int version;
+    /* Complete what is under way, close, free the handle, then call closed(arg) unless it is NULL;
+     * not from inside. Watchers are gone by then. */
+    void (*close)(mf_broker *broker, void (*closed)(void *arg), void *arg);
+    void (*watch)(mf_broker *broker, mf_watcher *watcher);
+    void (*unwatch)(mf_broker *broker, mf_watcher *watcher); /* no call after it returns */
+
+    void (*join)(mf_broker *broker, mf_join_request *request);
+    void (*leave)(mf_broker *broker, mf_session_request *request);
+    void (*renew)(mf_broker *broker, mf_renew_request *request);
+    void (*claim)(mf_broker *broker, mf_claims_request *request);
+    void (*release)(mf_broker *broker, mf_claims_request *request);
+    void (*done)(mf_broker *broker, mf_claims_request *request);
+    void (*claimable)(mf_broker *broker, mf_page_request *request);
+    void (*receive)(mf_broker *broker, mf_receive_request *request);
+
+    void (*submit)(mf_broker *broker, mf_items_request *request);
+    void (*remove)(mf_broker *broker, mf_items_request *request);
+    void (*tasks)(mf_broker *broker, mf_page_request *request);
+    void (*lookup)(mf_broker *broker, mf_lookup_request *request);
+    void (*nodes)(mf_broker *broker, mf_nodes_request *request);
+    void (*send)(mf_broker *broker, mf_send_request *request);
+} mf_broker_operations;
+
+/* The head of every driver's handle; the driver fills it in `open`. */
+struct mf_broker {
+    const mf_driver *driver;
+    const mf_broker_operations *operations;
+    mf_loop *loop;
+    size_t max_batch; /* claims or items in one request */
+    size_t max_lease; /* claims in one lease */
+};
+
+struct mf_driver {
+    int version;
+    const char *name;           /* "redis" */
+    const char *const *schemes; /* "redis", "rediss", ..., NULL */
+    const char *default_url;
+    /* Checks the URL and the options, makes the handle and lets the loop connect. Before the first
+     * attempt to connect has ended, requests wait; when it fails they fail with MF_EUNREACHABLE, or
+     * wait on if options->wait_for_broker. Later, requests fail at once while the link is down.
+     * The connection is made again by itself, with growing, jittered pauses. */
+    int (*open)(mf_broker **out, const char *url, const mf_broker_options *options, mf_loop *loop,
+                mf_error *error);
+};
+
+/* The driver that the program is linked with; each driver library defines it in an object of its
+ * own. A link error that names it means: link metafora-redis, metafora-etcd or metafora-embedded.
+ */
+extern const mf_driver *const mf_linked_driver;
+
+/* Help for drivers, exported by the core. */
+
+/* Writes code and formatted text (cut to fit) to `error` unless it is NULL; returns the code. */
+MF_EXPORT int mf_error_set(mf_error *error, int code, const char *format, ...) MF_PRINTF(3, 4);
+
+/* Logs to the loop's hook if `level` is high enough. Any thread. */
+MF_EXPORT void mf_log(mf_loop *loop, mf_log_level level, const char *subsystem, const char *format,
+                      ...) MF_PRINTF(4, 5);
+
+/* The rules for names and documents (design: G7). Each returns MF_OK or MF_EINVAL with a text that
+ * begins with `field`, e.g. "task id: longer than 255 bytes". */
+MF_EXPORT int mf_check_task_id(const char *field, const char *id, mf_error *error);
+MF_EXPORT int mf_check_name(const char *field, const char *name, mf_error *error);
+MF_EXPORT int mf_check_properties(const char *field, const char *json, mf_error *error);
+
+/* A URL in parts, percent-decoded. All strings live in one block; clear frees it. */
+typedef struct mf_url_query {
+    const char *key, *value;
+} mf_url_query;
+typedef struct mf_url_host {
+    const char *host; /* IPv6 without brackets */
+    int port;         /* 0: not given */
+} mf_url_host;
+typedef struct mf_url {
+    const char *scheme;
+    const char *user, *password; /* NULL: not given */
+    mf_url_host *hosts;          /* "a:1,b:2" gives two; none for scheme:///path */
+    size_t host_count;
+    const char *path; /* with its leading '/', "" when there is none */
+    mf_url_query *query;
+    size_t query_count;
+    void *block;
+} mf_url;
+MF_EXPORT int mf_url_parse(mf_url *out, const char *text, mf_error *error);
+MF_EXPORT void mf_url_clear(mf_url *url);
+
+/* Applies the query parameters that every broker has (timeouts, wait_replicas, tls_...) to
+ * `options`, whose strings then borrow from `url`. MF_EINVAL for a parameter that is not known and
+ * not in `also` (may be NULL, ends with NULL). */
+MF_EXPORT int mf_broker_options_from_url(mf_broker_options *options, const mf_url *url,
+                                         const char *const *also, mf_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,29 @@
+/* The log hook. */
+#ifndef METAFORA_LOG_H
+#define METAFORA_LOG_H
+
+#include <metafora/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum mf_log_level {
+    MF_LOG_DEBUG,
+    MF_LOG_INFO,
+    MF_LOG_WARN,
+    MF_LOG_ERROR,
+    MF_LOG_NONE
+} mf_log_level;
+
+/* Receives one line without a line end. `subsystem` is a static string such as "consumer" or
+ * "redis"; `text` is borrowed for the call. Secrets (passwords, tokens) are never in it. */
+typedef void (*mf_log_fn)(mf_log_level level, const char *subsystem, const char *text, void *arg);
+
+/* "debug", "info", "warn", "error", "none" to a level; returns 0, or MF_EINVAL for other text. */
+MF_EXPORT int mf_log_level_parse(mf_log_level *out, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

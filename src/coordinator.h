@@ -1,0 +1,80 @@
+/* The coordinator: one consumer's session with its broker.
+ *
+ * It joins, renews leases, gathers claims and endings into batches, asks again what got no answer,
+ * reads commands, and reconciles what hints may have missed. It decides nothing about tasks: that is
+ * the consumer's. It sees the broker only through the driver's operations and time only through the
+ * loop.
+ *
+ * Deadlines. A lease's deadline is sent + lease - margin, where `sent` is when the renewal (for the
+ * first one: the claim) left this process, and the margin covers clocks that run at different
+ * speeds. stop_grace before it, `lost` with MF_STOP_EXPIRING tells the consumer to stop the tasks;
+ * the claims go on being renewed if the broker comes back, and are ended as usual. At the deadline
+ * itself a claim that is still held is dropped: `expired`. */
+#ifndef MF_COORDINATOR_H
+#define MF_COORDINATOR_H
+
+#include <metafora/driver.h>
+#include <metafora/task.h>
+
+typedef struct mf_coordinator mf_coordinator;
+
+/* All on the loop thread, none from inside a function of the coordinator. */
+typedef struct mf_coordinator_events {
+    void (*joined)(void *arg); /* the first join; claims may be asked for from now on */
+    void (*link)(void *arg, bool up, const mf_error *why);
+    void (*claimable)(void *arg, const char *const *ids, size_t count);
+    void (*taken)(void *arg, const char *const *ids, size_t count);
+    /* A reconcile has shown every claimable task by `claimable` since the last call of this. */
+    void (*reconciled)(void *arg);
+    /* The answer to mf__coordinator_claim: MF_OK and held from now on, MF_ETAKEN, MF_EGONE,
+     * MF_EDAMAGED, or another error; but for MF_OK the claim is the consumer's again. */
+    void (*granted)(void *arg, mf_claim *claim, int code);
+    /* The answer to mf__coordinator_end; the claim is the consumer's again. MF_OK, MF_ELATE,
+     * MF_EGONE, or MF_EUNREACHABLE when the coordinator closed before it was answered. */
+    void (*ended)(void *arg, mf_claim *claim, int code);
+    /* A held claim must be stopped: MF_STOP_EXPIRING, MF_STOP_LOST, MF_STOP_DELETED. */
+    void (*lost)(void *arg, mf_claim *claim, mf_stop_reason reason);
+    /* A held claim's lease has ended at `deadline_us` and the claim was not ended before. It still
+     * has to be ended by mf__coordinator_end. */
+    void (*expired)(void *arg, mf_claim *claim, int64_t deadline_us);
+    void (*command)(void *arg, const char *json, size_t length);
+    void (*view)(void *arg, const mf_node *nodes, size_t count); /* the live nodes, borrowed */
+    /* The coordinator cannot go on: the name is in use, the broker refuses. Claims can still be
+     * ended, as far as the broker lets them. */
+    void (*failed)(void *arg, const mf_error *why);
+    void (*closed)(void *arg);
+} mf_coordinator_events;
+
+typedef struct mf_coordinator_options {
+    const char *node;
+    int64_t lease_ms, stop_grace_ms, reconcile_interval_ms;
+    double weight;
+    bool takeover;
+    bool wait_for_broker;
+} mf_coordinator_options;
+
+/* Makes the coordinator and begins to join. `broker` and `events` are borrowed until `closed`. */
+int mf__coordinator_open(mf_coordinator **out, mf_broker *broker,
+                         const mf_coordinator_options *options, const mf_coordinator_events *events,
+                         void *arg, mf_error *error);
+
+/* Asks for a task: fill in claim->id. Sent with others when the current callback has returned. */
+void mf__coordinator_claim(mf_coordinator *coordinator, mf_claim *claim);
+
+/* Ends a held claim. It is renewed until the broker has answered. */
+void mf__coordinator_end(mf_coordinator *coordinator, mf_claim *claim, mf_outcome outcome);
+
+/* Shows all claimable tasks again, soon. */
+void mf__coordinator_reconcile(mf_coordinator *coordinator);
+/* Asks for a view of the nodes now; `view` follows. Views come by themselves as well. */
+void mf__coordinator_refresh_view(mf_coordinator *coordinator);
+
+/* Steady time until which the claim is certain to hold. Any thread while the claim is held. */
+int64_t mf__claim_deadline_us(const mf_claim *claim);
+
+/* Leaves and closes. All claims must have been ended, or are given up: what was not answered is
+ * called back with MF_EUNREACHABLE. `closed` follows; free it then. */
+void mf__coordinator_close(mf_coordinator *coordinator);
+void mf__coordinator_free(mf_coordinator *coordinator);
+
+#endif

@@ -1,0 +1,186 @@
+/* Loops on virtual time. */
+#include "virtual_loop.h"
+
+#include <stdlib.h>
+
+#include "loop/loop.h"
+
+typedef struct virtual_loop virtual_loop;
+
+struct virtual_world {
+    int64_t now_us;
+    uint64_t seed;
+    virtual_loop *loops;
+};
+
+struct virtual_loop {
+    mf_loop loop;
+    virtual_world *world;
+    virtual_loop *next;
+    double rate;
+    bool woken, paused;
+};
+
+/* 2026-01-01T00:00:00Z */
+static const int64_t wall_start_us = INT64_C(1767225600) * 1000000;
+
+static virtual_loop *self(mf_loop *loop)
+{
+    return (virtual_loop *)loop;
+}
+
+static int64_t now_us(mf_loop *loop)
+{
+    return (int64_t)((double)self(loop)->world->now_us * self(loop)->rate);
+}
+
+static int64_t wall_us(mf_loop *loop)
+{
+    return wall_start_us + self(loop)->world->now_us;
+}
+
+static void wake_at(mf_loop *loop, int64_t due_us)
+{
+    (void)loop;
+    (void)due_us; /* asked for at each step */
+}
+
+static void wake(mf_loop *loop)
+{
+    self(loop)->woken = true;
+}
+
+static void run(mf_loop *loop)
+{
+    virtual_world *world = self(loop)->world;
+    self(loop)->paused = false;
+    loop->armed_us = 0;
+    while (loop->armed_us != -1 && virtual_world_step(world, INT64_MAX))
+        ;
+}
+
+static void stop(mf_loop *loop)
+{
+    loop->armed_us = -1;
+}
+
+static int on_signal(mf_loop *loop, int number, void (*fn)(void *arg), void *arg)
+{
+    (void)loop;
+    (void)number;
+    (void)fn;
+    (void)arg;
+    return MF_ENOTSUP;
+}
+
+static void free_loop(mf_loop *loop)
+{
+    virtual_loop **link = &self(loop)->world->loops;
+    while (*link != self(loop))
+        link = &(*link)->next;
+    *link = self(loop)->next;
+    mf__loop_clear(loop);
+    free(loop);
+}
+
+static const mf_loop_backend backend = {
+    .now_us = now_us,
+    .wall_us = wall_us,
+    .wake_at = wake_at,
+    .wake = wake,
+    .run = run,
+    .stop = stop,
+    .on_signal = on_signal,
+    .free = free_loop,
+};
+
+virtual_world *virtual_world_new(uint64_t seed)
+{
+    virtual_world *world = calloc(1, sizeof *world);
+    world->now_us = 1000000;
+    world->seed = seed;
+    return world;
+}
+
+void virtual_world_free(virtual_world *world)
+{
+    free(world);
+}
+
+mf_loop *virtual_loop_new(virtual_world *world, double rate)
+{
+    virtual_loop *me = calloc(1, sizeof *me);
+    world->seed = world->seed * 6364136223846793005u + 1442695040888963407u;
+    mf__loop_init(&me->loop, &backend, world->seed | 1);
+    me->world = world;
+    me->rate = rate;
+    virtual_loop **link = &world->loops;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = me;
+    return &me->loop;
+}
+
+void virtual_loop_pause(mf_loop *loop, bool paused)
+{
+    self(loop)->paused = paused;
+}
+
+int64_t virtual_world_now_us(const virtual_world *world)
+{
+    return world->now_us;
+}
+
+/* World time at which the loop's clock reads `due_us`, rounded so that the timer is due by then. */
+static int64_t due_in_world(const virtual_loop *me)
+{
+    if (me->woken)
+        return me->world->now_us;
+    int64_t due = mf__loop_next_us(&me->loop);
+    if (due == INT64_MAX)
+        return INT64_MAX;
+    int64_t at = (int64_t)((double)due / me->rate);
+    while ((int64_t)((double)at * me->rate) < due)
+        at++;
+    return at > me->world->now_us ? at : me->world->now_us;
+}
+
+bool virtual_world_step(virtual_world *world, int64_t until_us)
+{
+    virtual_loop *first = NULL;
+    int64_t first_us = INT64_MAX;
+
+    for (virtual_loop *l = world->loops; l != NULL; l = l->next) {
+        int64_t at = l->paused ? INT64_MAX : due_in_world(l);
+        if (at < first_us) {
+            first = l;
+            first_us = at;
+        }
+    }
+    if (first == NULL || first_us > until_us) {
+        if (until_us != INT64_MAX)
+            world->now_us = until_us;
+        return false;
+    }
+    world->now_us = first_us;
+    first->woken = false;
+    mf__loop_turn(&first->loop);
+    return true;
+}
+
+bool virtual_world_run_until(virtual_world *world, bool (*condition)(void *arg), void *arg,
+                             int64_t limit_us)
+{
+    int64_t until = world->now_us + limit_us;
+    while (!condition(arg))
+        if (!virtual_world_step(world, until))
+            return condition(arg);
+    return true;
+}
+
+void virtual_world_run_for(virtual_world *world, int64_t duration_us)
+{
+    int64_t until = world->now_us + duration_us;
+    while (virtual_world_step(world, until))
+        ;
+}
