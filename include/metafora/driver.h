@@ -54,19 +54,25 @@ struct mf_lease;
 /* One task that a session holds or asks for. The core owns it. */
 typedef struct mf_claim {
     const char *id;
-    char *properties;       /* out of claim: from malloc, the core frees it; NULL: none */
-    uint64_t fence;         /* out of claim */
-    int result;             /* out of claim, release and done: what became of this task */
-    uint32_t slot;          /* the core's: place in lease->claims */
-    struct mf_lease *lease; /* set by the core when the claim is granted */
+    char *properties; /* out of claim: from malloc, the core frees it; NULL: none */
+    uint64_t fence;   /* out of claim */
+    int result;       /* out of claim, release and done: what became of this task */
+
+    /* The core's. */
+    int64_t deadline_us; /* until when the claim is certain to hold; atomic, read by any thread */
+    struct mf_lease *lease;
+    uint32_t slot; /* in lease->claims */
+    uint8_t state;
+    uint8_t outcome;
+    bool repeated; /* an earlier try of the request under way had no answer */
+    struct mf_claim *next, *previous;
 } mf_claim;
 
 /* Claims that are renewed together. The core makes and fills it. */
 typedef struct mf_lease {
     mf_claim **claims;
     size_t count;
-    int64_t deadline_us; /* the core's, read from any thread by atomic operations */
-    void *driver;        /* the driver's */
+    void *driver; /* the driver's */
 } mf_lease;
 
 /* The head of every request. */

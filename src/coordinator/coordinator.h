@@ -1,15 +1,15 @@
 /* The coordinator: one consumer's session with its broker.
  *
  * It joins, renews leases, gathers claims and endings into batches, asks again what got no answer,
- * reads commands, and reconciles what hints may have missed. It decides nothing about tasks: that is
- * the consumer's. It sees the broker only through the driver's operations and time only through the
- * loop.
+ * reads commands, and reconciles what hints may have missed. It decides nothing about tasks: that
+ * is the consumer's. It sees the broker only through the driver's operations and time only through
+ * the loop.
  *
  * Deadlines. A lease's deadline is sent + lease - margin, where `sent` is when the renewal (for the
  * first one: the claim) left this process, and the margin covers clocks that run at different
  * speeds. stop_grace before it, `lost` with MF_STOP_EXPIRING tells the consumer to stop the tasks;
  * the claims go on being renewed if the broker comes back, and are ended as usual. At the deadline
- * itself a claim that is still held is dropped: `expired`. */
+ * itself `expired` says that the claim has ended, whatever the broker may still answer. */
 #ifndef MF_COORDINATOR_H
 #define MF_COORDINATOR_H
 
@@ -24,6 +24,8 @@ typedef struct mf_coordinator_events {
     void (*link)(void *arg, bool up, const mf_error *why);
     void (*claimable)(void *arg, const char *const *ids, size_t count);
     void (*taken)(void *arg, const char *const *ids, size_t count);
+    /* A hint that these were removed; ask mf__coordinator_check about those that are held. */
+    void (*removed)(void *arg, const char *const *ids, size_t count);
     /* A reconcile has shown every claimable task by `claimable` since the last call of this. */
     void (*reconciled)(void *arg);
     /* The answer to mf__coordinator_claim: MF_OK and held from now on, MF_ETAKEN, MF_EGONE,
@@ -63,6 +65,9 @@ void mf__coordinator_claim(mf_coordinator *coordinator, mf_claim *claim);
 
 /* Ends a held claim. It is renewed until the broker has answered. */
 void mf__coordinator_end(mf_coordinator *coordinator, mf_claim *claim, mf_outcome outcome);
+
+/* Asks the broker at once whether a held claim still holds, rather than at the next renewal. */
+void mf__coordinator_check(mf_coordinator *coordinator, mf_claim *claim);
 
 /* Shows all claimable tasks again, soon. */
 void mf__coordinator_reconcile(mf_coordinator *coordinator);
