@@ -275,7 +275,7 @@ struct mf_driver {
 /* The driver that the program is linked with; each driver library defines it in an object of its
  * own. A link error that names it means: link metafora-redis, metafora-etcd or metafora-embedded.
  */
-extern const mf_driver *const mf_linked_driver;
+MF_EXPORT extern const mf_driver *const mf_linked_driver;
 
 /* Help for drivers, exported by the core. */
 

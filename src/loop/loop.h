@@ -54,7 +54,7 @@ void mf__loop_turn(mf_loop *loop);
 int64_t mf__loop_next_us(const mf_loop *loop);
 bool mf__loop_has_deferred(const mf_loop *loop);
 
-/* The libevent base of a loop, or NULL when it runs on something else. */
-struct event_base *mf__loop_event_base(mf_loop *loop);
+/* The libevent base of a loop, or NULL when it runs on something else. Exported for the drivers. */
+MF_EXPORT struct event_base *mf__loop_event_base(mf_loop *loop);
 
 #endif
