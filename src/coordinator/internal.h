@@ -1,0 +1,94 @@
+/* What the coordinator's parts share. */
+#ifndef MF_COORDINATOR_INTERNAL_H
+#define MF_COORDINATOR_INTERNAL_H
+
+#include "coordinator/coordinator.h"
+
+/* A claim's way: wanted -> asked -> held -> ending -> told. */
+enum claim_state { CLAIM_IDLE, CLAIM_WANTED, CLAIM_ASKED, CLAIM_HELD, CLAIM_ENDING, CLAIM_TOLD };
+
+typedef struct claim_list {
+    mf_claim *first, *last;
+} claim_list;
+
+/* Claims that are renewed together; the driver sees its head. */
+typedef struct lease lease;
+
+struct mf_coordinator {
+    mf_loop *loop;
+    mf_broker *broker;
+    const mf_coordinator_events *events;
+    void *arg;
+    char *node;
+    mf_session session;
+    int64_t lease_us, grace_us, margin_us, reconcile_us;
+    bool wait_for_broker;
+
+    /* session.c */
+    mf_watcher watcher;
+    mf_join_request join;
+    mf_renew_request session_renew;
+    mf_session_request leave;
+    mf_timer join_timer, session_timer;
+    mf_deferred failed_call, closed_call;
+    mf_error failure;
+    char holder[33];
+    int64_t holder_lapse_us;
+    int64_t session_sent_us;
+    bool link_up, link_was_up, joined, joined_once, joining, renewing_session, failed, closing;
+    size_t in_flight; /* requests that the driver has */
+
+    /* lease.c */
+    lease *leases;
+    lease *filling; /* where the next grants go */
+
+    /* batch.c */
+    claim_list wanted, releasing, finishing;
+    mf_deferred pump_call;
+    size_t batches;
+
+    /* reconcile.c */
+    mf_timer reconcile_timer, view_timer;
+    mf_page_request page;
+    mf_receive_request receive;
+    mf_nodes_request nodes;
+    uint64_t command_seen;
+    bool paging, page_again, receiving, receive_again, viewing, view_again;
+};
+
+/* session.c */
+void mf__session_start(mf_coordinator *me);
+/* A request of the session had no answer, or was refused as not the session's present one. */
+void mf__session_broken(mf_coordinator *me);
+void mf__session_was_renewed(mf_coordinator *me, int64_t sent_us);
+/* Call after a request came back: completes a close that waits for it. */
+void mf__request_came_back(mf_coordinator *me);
+
+/* lease.c */
+void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
+void mf__lease_renew_all(mf_coordinator *me);
+/* Hands the claim back to the consumer with the answer to its end, once no renewal names it. */
+void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code);
+void mf__leases_free(mf_coordinator *me);
+
+/* batch.c */
+void mf__claims_append(claim_list *list, mf_claim *claim);
+void mf__claims_remove(claim_list *list, mf_claim *claim);
+void mf__batch_start(mf_coordinator *me);
+void mf__batch_pump(mf_coordinator *me);
+/* Answers a claim whose end has not been sent and can no longer be. */
+void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code);
+/* Answers all that has not been sent. */
+void mf__batch_drop_all(mf_coordinator *me);
+
+/* reconcile.c */
+void mf__reconcile_start(mf_coordinator *me);
+/* The session has joined: read everything anew. */
+void mf__reconcile_all(mf_coordinator *me);
+void mf__reconcile_commands(mf_coordinator *me);
+void mf__reconcile_stop(mf_coordinator *me);
+
+/* `us` give or take a fifth. */
+int64_t mf__jitter(mf_loop *loop, int64_t us);
+
+#endif

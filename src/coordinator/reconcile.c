@@ -1,0 +1,188 @@
+/* Reading what hints announce or may have missed: claimable tasks, commands, the live nodes. */
+#include <string.h>
+
+#include "coordinator/internal.h"
+
+enum { page_limit = 1000, commands_limit = 64 };
+
+/* Whether a session's request may be sent; otherwise the next join reads everything. */
+static bool can_ask(const mf_coordinator *me)
+{
+    return me->joined && !me->failed && !me->closing;
+}
+
+static void came_back(mf_coordinator *me, const mf_error *error, const char *what)
+{
+    me->in_flight--;
+    if (error->code == MF_OK || me->closing)
+        return;
+    if (mf_error_is_transient(error->code))
+        mf__session_broken(me);
+    else
+        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "cannot read %s: %s", what, error->text);
+}
+
+/* Claimable tasks, page by page. */
+
+static void ask_page(mf_coordinator *me)
+{
+    me->paging = true;
+    me->in_flight++;
+    me->broker->operations->claimable(me->broker, &me->page);
+}
+
+static void show_page(mf_coordinator *me)
+{
+    const char *ids[64];
+    size_t filled = 0;
+
+    for (size_t i = 0; i < me->page.count; i++) {
+        ids[filled++] = me->page.records[i].id;
+        if (filled == sizeof ids / sizeof *ids || i + 1 == me->page.count) {
+            me->events->claimable(me->arg, ids, filled);
+            filled = 0;
+        }
+    }
+}
+
+static void on_page(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+    bool good = request->error.code == MF_OK && !me->closing;
+
+    me->paging = false;
+    came_back(me, &request->error, "claimable tasks");
+    if (good)
+        show_page(me);
+    if (good && me->page.cursor[0] == '\0')
+        me->events->reconciled(me->arg);
+    if (can_ask(me) && good && me->page.cursor[0] != '\0') {
+        ask_page(me);
+    } else if (can_ask(me) && me->page_again) {
+        me->page_again = false;
+        mf__coordinator_reconcile(me);
+    }
+    mf__request_came_back(me);
+}
+
+void mf__coordinator_reconcile(mf_coordinator *me)
+{
+    if (me->paging) {
+        me->page_again = true;
+    } else if (can_ask(me)) {
+        me->page.cursor[0] = '\0';
+        ask_page(me);
+    }
+}
+
+/* Commands: read, handed on, and acknowledged by the next read. */
+
+static void on_receive(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+    size_t count = request->error.code == MF_OK && !me->closing ? me->receive.count : 0;
+
+    me->receiving = false;
+    came_back(me, &request->error, "commands");
+    for (size_t i = 0; i < count; i++) {
+        const mf_command_record *command = &me->receive.commands[i];
+        if (command->sequence <= me->command_seen)
+            continue;
+        me->command_seen = command->sequence;
+        me->events->command(me->arg, command->json, command->length);
+    }
+    if (count > 0 || me->receive_again)
+        mf__reconcile_commands(me);
+    mf__request_came_back(me);
+}
+
+void mf__reconcile_commands(mf_coordinator *me)
+{
+    if (me->receiving) {
+        me->receive_again = true;
+        return;
+    }
+    if (!can_ask(me))
+        return;
+    me->receive_again = false;
+    me->receiving = true;
+    me->receive.acknowledged = me->command_seen;
+    me->in_flight++;
+    me->broker->operations->receive(me->broker, &me->receive);
+}
+
+/* The live nodes. */
+
+static void on_nodes(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+
+    me->viewing = false;
+    came_back(me, &request->error, "nodes");
+    if (request->error.code == MF_OK && !me->closing)
+        me->events->view(me->arg, me->nodes.nodes, me->nodes.count);
+    if (me->view_again) {
+        me->view_again = false;
+        mf__coordinator_refresh_view(me);
+    }
+    mf__request_came_back(me);
+}
+
+void mf__coordinator_refresh_view(mf_coordinator *me)
+{
+    if (me->viewing) {
+        me->view_again = true;
+    } else if (can_ask(me)) {
+        me->viewing = true;
+        me->in_flight++;
+        me->broker->operations->nodes(me->broker, &me->nodes);
+    }
+}
+
+void mf__reconcile_all(mf_coordinator *me)
+{
+    mf__coordinator_reconcile(me);
+    mf__reconcile_commands(me);
+    mf__coordinator_refresh_view(me);
+}
+
+static void on_reconcile_timer(void *arg)
+{
+    mf_coordinator *me = arg;
+
+    mf__coordinator_reconcile(me);
+    mf__reconcile_commands(me);
+    mf_timer_start(me->loop, &me->reconcile_timer,
+                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, me->reconcile_us));
+}
+
+static void on_view_timer(void *arg)
+{
+    mf_coordinator *me = arg;
+
+    mf__coordinator_refresh_view(me);
+    mf_timer_start(me->loop, &me->view_timer,
+                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, me->lease_us / 3));
+}
+
+void mf__reconcile_start(mf_coordinator *me)
+{
+    int64_t now = mf_loop_now_us(me->loop);
+
+    me->page.request = (mf_request){.done = on_page, .arg = me};
+    me->page.limit = page_limit;
+    me->receive.request = (mf_request){.done = on_receive, .arg = me};
+    me->receive.session = &me->session;
+    me->receive.limit = commands_limit;
+    me->nodes.request = (mf_request){.done = on_nodes, .arg = me};
+    mf_timer_init(&me->reconcile_timer, on_reconcile_timer, me);
+    mf_timer_init(&me->view_timer, on_view_timer, me);
+    mf_timer_start(me->loop, &me->reconcile_timer, now + mf__jitter(me->loop, me->reconcile_us));
+    mf_timer_start(me->loop, &me->view_timer, now + mf__jitter(me->loop, me->lease_us / 3));
+}
+
+void mf__reconcile_stop(mf_coordinator *me)
+{
+    mf_timer_stop(me->loop, &me->reconcile_timer);
+    mf_timer_stop(me->loop, &me->view_timer);
+}

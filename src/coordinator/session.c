@@ -1,0 +1,290 @@
+/* The session: join, stay known, join again after a loss, leave. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/internal.h"
+
+/* Another look at a name that an old session still holds; it may have been renewed by then. */
+static const int64_t holder_poll_us = 1000000;
+/* By so much a session's lapse may seem to move without having been renewed. */
+static const int64_t holder_slack_us = 200000;
+static const int64_t rejoin_pause_us = 50000;
+static const int64_t refused_pause_us = 1000000;
+
+int64_t mf__jitter(mf_loop *loop, int64_t us)
+{
+    return us - us / 5 + (int64_t)(mf_loop_random(loop) % (uint64_t)(us * 2 / 5 + 1));
+}
+
+static void fail(mf_coordinator *me, const mf_error *why)
+{
+    if (me->failed || me->closing)
+        return;
+    me->failed = true;
+    me->joined = false;
+    me->failure = *why;
+    mf_timer_stop(me->loop, &me->join_timer);
+    mf__batch_drop_all(me);
+    mf_defer(me->loop, &me->failed_call);
+}
+
+static void on_failed_call(void *arg)
+{
+    mf_coordinator *me = arg;
+    me->events->failed(me->arg, &me->failure);
+}
+
+static void join(void *arg)
+{
+    mf_coordinator *me = arg;
+    if (me->joined || me->joining || me->failed || me->closing)
+        return;
+    me->joining = true;
+    me->in_flight++;
+    me->session.epoch++;
+    me->broker->operations->join(me->broker, &me->join);
+}
+
+static void join_in(mf_coordinator *me, int64_t pause_us)
+{
+    mf_timer_start(me->loop, &me->join_timer,
+                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, pause_us));
+}
+
+/* The name is held by a session of another process: one that renews lives, and the name is refused;
+ * one that does not is the remains of a dead process, and its lapse is awaited. */
+static void wait_for_holder(mf_coordinator *me)
+{
+    int64_t now = mf_loop_now_us(me->loop);
+    int64_t lapse = now + me->join.remaining_ms * 1000;
+
+    if (strcmp(me->holder, me->join.holder) != 0) {
+        memcpy(me->holder, me->join.holder, sizeof me->holder);
+        me->holder_lapse_us = lapse;
+        mf_log(me->loop, MF_LOG_INFO, "coordinator",
+               "name \"%s\": an earlier session holds it; it lapses in %lld ms unless its process "
+               "lives",
+               me->node, (long long)me->join.remaining_ms);
+    } else if (lapse > me->holder_lapse_us + holder_slack_us) {
+        mf_error why;
+        mf_error_set(&why, MF_ENAMEINUSE, "name: \"%s\" is in use by a live consumer", me->node);
+        fail(me, &why);
+        return;
+    }
+    int64_t pause = me->join.remaining_ms * 1000 + 10000;
+    mf_timer_start(me->loop, &me->join_timer,
+                   now + (pause < holder_poll_us ? pause : holder_poll_us));
+}
+
+static void on_joined(mf_coordinator *me)
+{
+    me->joined = true;
+    me->holder[0] = '\0';
+    me->join.takeover = false;
+    mf__session_was_renewed(me, me->join.request.sent_us);
+    if (!me->joined_once) {
+        me->joined_once = true;
+        me->events->joined(me->arg);
+    }
+    mf__lease_renew_all(me);
+    mf_defer(me->loop, &me->pump_call);
+    mf__reconcile_all(me);
+}
+
+static void on_join_failed(mf_coordinator *me, const mf_error *why)
+{
+    if (mf_error_is_transient(why->code)) {
+        if (me->link_up)
+            join_in(me, rejoin_pause_us);
+        else if (!me->link_was_up && !me->wait_for_broker)
+            fail(me, why);
+        /* else: link(up) joins */
+    } else if (!me->joined_once) {
+        fail(me, why);
+    } else {
+        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "cannot join again: %s", why->text);
+        join_in(me, refused_pause_us);
+    }
+}
+
+static void on_join(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+
+    me->joining = false;
+    me->in_flight--;
+    if (!me->closing) {
+        if (request->error.code == MF_OK)
+            on_joined(me);
+        else if (request->error.code == MF_ENAMEINUSE)
+            wait_for_holder(me);
+        else
+            on_join_failed(me, &request->error);
+    }
+    mf__request_came_back(me);
+}
+
+void mf__session_broken(mf_coordinator *me)
+{
+    if (!me->joined)
+        return;
+    me->joined = false;
+    if (me->link_up)
+        join_in(me, rejoin_pause_us);
+}
+
+static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+
+    if (me->closing)
+        return;
+    bool changed = me->link_up != up;
+    me->link_up = up;
+    me->link_was_up |= up;
+    if (!up)
+        me->joined = false;
+    if (changed && me->joined_once)
+        me->events->link(me->arg, up, why);
+    if (up)
+        join(me);
+}
+
+/* Renewal of the session alone, for when no lease has renewed it. */
+
+void mf__session_was_renewed(mf_coordinator *me, int64_t sent_us)
+{
+    if (sent_us > me->session_sent_us)
+        me->session_sent_us = sent_us;
+}
+
+static void on_session_renewed(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+
+    me->renewing_session = false;
+    me->in_flight--;
+    if (request->error.code == MF_OK)
+        mf__session_was_renewed(me, request->sent_us);
+    else if (mf_error_is_transient(request->error.code))
+        mf__session_broken(me);
+    else
+        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "session not renewed: %s",
+               request->error.text);
+    mf__request_came_back(me);
+}
+
+static void on_session_timer(void *arg)
+{
+    mf_coordinator *me = arg;
+    int64_t now = mf_loop_now_us(me->loop);
+    int64_t due = me->session_sent_us + me->lease_us / 3;
+
+    if (now >= due && me->joined && !me->renewing_session) {
+        me->renewing_session = true;
+        me->in_flight++;
+        me->broker->operations->renew(me->broker, &me->session_renew);
+    }
+    mf_timer_start(me->loop, &me->session_timer, now >= due ? now + me->lease_us / 3 : due);
+}
+
+/* Opening and closing. */
+
+static void on_claimable(mf_watcher *watcher, const char *const *ids, size_t count)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    me->events->claimable(me->arg, ids, count);
+}
+
+static void on_taken(mf_watcher *watcher, const char *const *ids, size_t count)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    me->events->taken(me->arg, ids, count);
+}
+
+static void on_removed(mf_watcher *watcher, const char *const *ids, size_t count)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    me->events->removed(me->arg, ids, count);
+}
+
+static void on_command(mf_watcher *watcher)
+{
+    mf__reconcile_commands((mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher)));
+}
+
+static void on_resync(mf_watcher *watcher)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf__reconcile_all(me);
+}
+
+static void on_closed_call(void *arg)
+{
+    mf_coordinator *me = arg;
+    me->events->closed(me->arg);
+}
+
+static void on_leave(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+    me->in_flight--;
+    mf__request_came_back(me);
+}
+
+void mf__request_came_back(mf_coordinator *me)
+{
+    if (me->closing && me->in_flight == 0)
+        mf_defer(me->loop, &me->closed_call);
+}
+
+void mf__session_start(mf_coordinator *me)
+{
+    snprintf(me->session.token, sizeof me->session.token, "%016llx%016llx",
+             (unsigned long long)mf_loop_random(me->loop),
+             (unsigned long long)mf_loop_random(me->loop));
+    me->watcher = (mf_watcher){
+        .node = me->node,
+        .token = me->session.token,
+        .link = on_link,
+        .resync = on_resync,
+        .claimable = on_claimable,
+        .taken = on_taken,
+        .removed = on_removed,
+        .command = on_command,
+    };
+    me->join.request = (mf_request){.done = on_join, .arg = me};
+    me->join.session = &me->session;
+    me->session_renew.request = (mf_request){.done = on_session_renewed, .arg = me};
+    me->session_renew.session = &me->session;
+    me->leave.request = (mf_request){.done = on_leave, .arg = me};
+    me->leave.session = &me->session;
+    mf_timer_init(&me->join_timer, join, me);
+    mf_timer_init(&me->session_timer, on_session_timer, me);
+    mf_deferred_init(&me->failed_call, on_failed_call, me);
+    mf_deferred_init(&me->closed_call, on_closed_call, me);
+
+    me->broker->operations->watch(me->broker, &me->watcher);
+    mf_timer_start(me->loop, &me->session_timer, mf_loop_now_us(me->loop) + me->lease_us / 3);
+    join(me);
+}
+
+void mf__coordinator_close(mf_coordinator *me)
+{
+    if (me->closing)
+        return;
+    me->closing = true;
+    me->broker->operations->unwatch(me->broker, &me->watcher);
+    mf_timer_stop(me->loop, &me->join_timer);
+    mf_timer_stop(me->loop, &me->session_timer);
+    mf_deferred_cancel(me->loop, &me->failed_call);
+    mf__reconcile_stop(me);
+    mf__batch_drop_all(me);
+    if (me->joined) {
+        me->joined = false;
+        me->in_flight++;
+        me->broker->operations->leave(me->broker, &me->leave);
+    }
+    mf__request_came_back(me);
+}
