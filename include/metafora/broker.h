@@ -32,9 +32,9 @@ typedef struct mf_broker_options {
     bool tls_insecure;         /* accept any server certificate: for experiments only */
 } mf_broker_options;
 
-#define MF_BROKER_OPTIONS_INIT    \
-    {                             \
-        MF_BROKER_OPTIONS_VERSION \
+#define MF_BROKER_OPTIONS_INIT                            \
+    {                                                     \
+        MF_FIRST_FIELD(version) MF_BROKER_OPTIONS_VERSION \
     }
 
 /* Opens the broker of the driver that the program is linked with (metafora-redis or

@@ -68,9 +68,9 @@ typedef struct mf_consumer_options {
     void *payload;
 } mf_consumer_options;
 
-#define MF_CONSUMER_OPTIONS_INIT    \
-    {                               \
-        MF_CONSUMER_OPTIONS_VERSION \
+#define MF_CONSUMER_OPTIONS_INIT                            \
+    {                                                       \
+        MF_FIRST_FIELD(version) MF_CONSUMER_OPTIONS_VERSION \
     }
 
 /* Makes a consumer and begins to join. MF_EINVAL (the text names the field and the rule),
@@ -122,9 +122,9 @@ typedef struct mf_consumer_statistics {
     uint64_t disconnects;   /* times that the broker became unreachable */
     double overrun_seconds; /* sum of time that handlers ran on after their lease */
 } mf_consumer_statistics;
-#define MF_CONSUMER_STATISTICS_INIT    \
-    {                                  \
-        MF_CONSUMER_STATISTICS_VERSION \
+#define MF_CONSUMER_STATISTICS_INIT                            \
+    {                                                          \
+        MF_FIRST_FIELD(version) MF_CONSUMER_STATISTICS_VERSION \
     }
 MF_EXPORT void mf_consumer_get_statistics(const mf_consumer *consumer, mf_consumer_statistics *out);
 

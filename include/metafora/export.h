@@ -6,4 +6,12 @@
 #define MF_PRINTF(format_index, first_argument) \
     __attribute__((format(printf, format_index, first_argument)))
 
+/* Begins a struct's initializer. In C it names the field, so that compilers do not warn of the
+ * others, which are zero. */
+#ifdef __cplusplus
+#define MF_FIRST_FIELD(field)
+#else
+#define MF_FIRST_FIELD(field) .field =
+#endif
+
 #endif
