@@ -72,10 +72,46 @@ static bool number(scanner *s)
     return true;
 }
 
-static bool is_hex(unsigned char byte)
+/* Four hexadecimal digits; -1: they are not there. */
+static int hex4(scanner *s)
 {
-    unsigned char lower = byte | 0x20;
-    return (byte >= '0' && byte <= '9') || (lower >= 'a' && lower <= 'f');
+    int code = 0;
+
+    if (s->end - s->at < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        unsigned char byte = s->at[i];
+        unsigned char lower = byte | 0x20;
+        if (byte >= '0' && byte <= '9')
+            code = code << 4 | (byte - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            code = code << 4 | (lower - 'a' + 10);
+        else
+            return -1;
+    }
+    s->at += 4;
+    return code;
+}
+
+/* What follows \u. */
+static bool unicode_escape(scanner *s)
+{
+    int code = hex4(s);
+    if (code < 0)
+        return fail(s, "\\u without four hexadecimal digits");
+    if (s->rule == MF_JSON_ANY)
+        return true;
+    if (code == 0)
+        return fail(s, "\\u0000 in a string");
+    if (code < 0xd800 || code > 0xdfff)
+        return true;
+    if (code < 0xdc00 && s->end - s->at >= 2 && memcmp(s->at, "\\u", 2) == 0) {
+        s->at += 2;
+        code = hex4(s);
+        if (code >= 0xdc00 && code <= 0xdfff)
+            return true;
+    }
+    return fail(s, "half of a surrogate pair in a string");
 }
 
 /* The text after a backslash. */
@@ -83,17 +119,7 @@ static bool escape(scanner *s)
 {
     if (s->at == s->end || *s->at == '\0' || strchr("\"\\/bfnrtu", *s->at) == NULL)
         return fail(s, "an unknown escape in a string");
-    if (*s->at++ != 'u')
-        return true;
-    if (s->end - s->at < 4)
-        return fail(s, "\\u without four hexadecimal digits");
-    for (int i = 0; i < 4; i++)
-        if (!is_hex(s->at[i]))
-            return fail(s, "\\u without four hexadecimal digits");
-    if (s->rule == MF_JSON_NO_NUL && memcmp(s->at, "0000", 4) == 0)
-        return fail(s, "\\u0000 in a string");
-    s->at += 4;
-    return true;
+    return *s->at++ != 'u' || unicode_escape(s);
 }
 
 static bool string(scanner *s)

@@ -9,7 +9,8 @@
 
 typedef enum mf_json_rule {
     MF_JSON_ANY,
-    MF_JSON_NO_NUL /* no \u0000 in strings, which C strings cannot hold */
+    /* Strings must fit in C strings of UTF-8: no \u0000, no half of a surrogate pair. */
+    MF_JSON_C_STRINGS
 } mf_json_rule;
 
 /* Checks a whole text in one pass without allocation: NULL, or what is wrong (a static string) and
