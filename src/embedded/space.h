@@ -1,0 +1,177 @@
+/* One namespace of the embedded broker: its tasks, sessions, claims and
+ * commands.
+ *
+ * Pure and synchronous: no loop, no I/O, no lock, no clock; each operation is
+ * told the time. The operations take the driver's requests, fill in their
+ * results, and return the code of the whole, which is also in request->error.
+ * What they give out lives until mf__answer_free.
+ *
+ * Expiry. A session's claims are in a list by expiry: a renewal moves them to
+ * its end, so that the next to lapse is always at a list's head. `due_us` is
+ * never later than the first expiry of all; call mf__space_reap at that time,
+ * and before any operation that comes after it. */
+#ifndef MF_EMBEDDED_SPACE_H
+#define MF_EMBEDDED_SPACE_H
+
+#include <stdbool.h>
+
+#include <metafora/driver.h>
+
+/* A table that cannot grow must not end the process; the add is checked by
+ * hh.tbl instead. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "embedded/roster.h"
+
+typedef struct mf_stored_session mf_stored_session;
+
+typedef struct mf_stored_task {
+  UT_hash_handle hh;
+  char *properties;                       /* NULL: none */
+  mf_stored_session *owner;               /* NULL: claimable */
+  struct mf_stored_task *next, *previous; /* in owner->held */
+  uint64_t fence;
+  int64_t expires_us;
+  uint32_t place[MF_ROSTER_KINDS];
+  char id[];
+} mf_stored_task;
+
+/* A session stays in the table when it is over, until its last claim has lapsed
+ * and a delayed copy of its requests is no longer to be expected. */
+typedef enum mf_session_state {
+  MF_SESSION_LIVE,
+  MF_SESSION_LAPSED, /* not renewed in time; may join again */
+  MF_SESSION_ENDED   /* left or taken over; a join must have a higher epoch */
+} mf_session_state;
+
+struct mf_stored_session {
+  UT_hash_handle hh;      /* by token */
+  UT_hash_handle by_node; /* only while live */
+  mf_session_state state;
+  uint64_t epoch;
+  int64_t expires_us; /* when live */
+  int64_t forget_us;  /* when not */
+  double weight;
+  mf_stored_task *held, *held_last;
+  uint64_t held_count;
+  char token[33];
+  char node[];
+};
+
+typedef struct mf_stored_command {
+  struct mf_stored_command *next;
+  uint64_t sequence;
+  int64_t expires_us;
+  size_t length;
+  char json[];
+} mf_stored_command;
+
+typedef struct mf_command_queue {
+  UT_hash_handle hh;
+  mf_stored_command *first, **last;
+  char node[];
+} mf_command_queue;
+
+/* The results of a submit or remove, for when it comes again. */
+typedef struct mf_remembered {
+  UT_hash_handle hh;
+  int64_t forget_us;
+  size_t count;
+  const char *token;   /* behind the results */
+  signed char codes[]; /* those of items are small */
+} mf_remembered;
+
+/* What watchers are to be told of, gathered during an operation. */
+typedef enum mf_news_kind {
+  MF_NEWS_CLAIMABLE,
+  MF_NEWS_TAKEN,
+  MF_NEWS_REMOVED,
+  MF_NEWS_COMMAND, /* the id is the node */
+  MF_NEWS_KINDS
+} mf_news_kind;
+
+typedef struct mf_news {
+  char *ids; /* each with its zero byte */
+  size_t length, size, count;
+} mf_news;
+
+typedef struct mf_space {
+  mf_stored_task *tasks;
+  mf_stored_session *sessions, *nodes;
+  mf_command_queue *queues;
+  mf_remembered *remembered; /* in order of forget_us */
+  mf_roster all, claimable;
+  uint64_t last_fence, last_command;
+  int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
+                              fall behind */
+  int64_t due_us;
+  mf_news news[MF_NEWS_KINDS];
+  bool news_lost; /* there was no memory for some */
+} mf_space;
+
+/* How long what is over is remembered, for the sake of requests that come late
+ * or again. */
+#define MF_REMEMBER_US INT64_C(60000000)
+
+void mf__space_init(mf_space *space, int64_t fence_offset_us);
+void mf__space_clear(mf_space *space);
+
+/* Ends sessions and claims whose time has come. */
+void mf__space_reap(mf_space *space, int64_t now_us);
+
+int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us);
+int mf__space_leave(mf_space *space, mf_session_request *request,
+                    int64_t now_us);
+int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us);
+int mf__space_nodes(mf_space *space, mf_nodes_request *request);
+
+int mf__space_claim(mf_space *space, mf_claims_request *request,
+                    int64_t now_us);
+int mf__space_release(mf_space *space, mf_claims_request *request);
+int mf__space_done(mf_space *space, mf_claims_request *request);
+int mf__space_submit(mf_space *space, mf_items_request *request,
+                     int64_t now_us);
+int mf__space_remove(mf_space *space, mf_items_request *request,
+                     int64_t now_us);
+
+int mf__space_list_claimable(mf_space *space, mf_page_request *request);
+int mf__space_list_tasks(mf_space *space, mf_page_request *request);
+int mf__space_lookup(mf_space *space, mf_lookup_request *request);
+
+int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us);
+int mf__space_receive(mf_space *space, mf_receive_request *request,
+                      int64_t now_us);
+
+/* Inside the space. */
+
+mf_stored_task *mf__space_find(mf_space *space, const char *id);
+
+/* The live session that a request names: MF_OK, MF_ENOSESSION or MF_ESTALE. */
+int mf__space_session(mf_space *space, const mf_session *session,
+                      mf_stored_session **out);
+
+/* Gives the claim (anew) to the session until now + lease. */
+void mf__space_hold(mf_space *space, mf_stored_session *session,
+                    mf_stored_task *task, int64_t expires_us);
+/* Takes the task from its owner, without making it claimable. */
+void mf__space_drop(mf_stored_task *task);
+/* Takes the task from its owner, if any, and makes it claimable. */
+void mf__space_offer(mf_space *space, mf_stored_task *task);
+
+/* Removes the task with all that belongs to it. */
+void mf__space_delete(mf_space *space, mf_stored_task *task);
+
+void mf__space_tell(mf_space *space, mf_news_kind kind, const char *id);
+
+/* Sets request->error to the code with its own text; returns the code. */
+int mf__space_answer(mf_request *request, int code);
+
+/* Memory that lives as long as the request's answer: NULL when there is none.
+ */
+void *mf__answer_alloc(mf_request *request, size_t size);
+void mf__answer_free(mf_request *request);
+
+void mf__space_clear_commands(mf_space *space);
+
+#endif
