@@ -7,12 +7,6 @@
 
 #include "log.h"
 
-struct mf_posted {
-    void (*fn)(void *arg);
-    void *arg;
-    mf_posted *next;
-};
-
 /* splitmix64 spreads a seed over the generator's state (Steele, Lea, Flood 2014). */
 static uint64_t splitmix(uint64_t *state)
 {
@@ -44,7 +38,8 @@ void mf__loop_clear(mf_loop *loop)
     while (loop->posted != NULL) {
         mf_posted *posted = loop->posted;
         loop->posted = posted->next;
-        free(posted);
+        if (!posted->embedded)
+            free(posted);
     }
     free(loop->heap);
     pthread_mutex_destroy(&loop->lock);
@@ -94,13 +89,8 @@ uint64_t mf_loop_random(mf_loop *loop)
     return result;
 }
 
-int mf_loop_post(mf_loop *loop, void (*fn)(void *arg), void *arg)
+static void post(mf_loop *loop, mf_posted *posted)
 {
-    mf_posted *posted = malloc(sizeof *posted);
-    if (posted == NULL)
-        return MF_ENOMEM;
-    *posted = (mf_posted){.fn = fn, .arg = arg};
-
     pthread_mutex_lock(&loop->lock);
     bool first = loop->posted == NULL;
     *loop->posted_tail = posted;
@@ -109,7 +99,22 @@ int mf_loop_post(mf_loop *loop, void (*fn)(void *arg), void *arg)
     if (first)
         loop->backend->wake(loop);
     pthread_mutex_unlock(&loop->lock);
+}
+
+int mf_loop_post(mf_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    mf_posted *posted = malloc(sizeof *posted);
+    if (posted == NULL)
+        return MF_ENOMEM;
+    *posted = (mf_posted){.fn = fn, .arg = arg};
+    post(loop, posted);
     return MF_OK;
+}
+
+void mf__loop_post_embedded(mf_loop *loop, mf_posted *posted, void (*fn)(void *arg), void *arg)
+{
+    *posted = (mf_posted){.fn = fn, .arg = arg, .embedded = true};
+    post(loop, posted);
 }
 
 /* Timers: a binary heap by due time. */
@@ -265,10 +270,11 @@ static void run_posted(mf_loop *loop)
     pthread_mutex_unlock(&loop->lock);
 
     while (posted != NULL) {
-        mf_posted *next = posted->next;
-        posted->fn(posted->arg);
-        free(posted);
-        posted = next;
+        mf_posted call = *posted;
+        if (!call.embedded)
+            free(posted);
+        call.fn(call.arg);
+        posted = call.next;
     }
 }
 

@@ -25,7 +25,13 @@ typedef struct mf_loop_backend {
     void (*free)(mf_loop *loop);
 } mf_loop_backend;
 
-typedef struct mf_posted mf_posted;
+/* A posted call. One that is embedded in another object costs no memory, so it cannot fail. */
+typedef struct mf_posted {
+    void (*fn)(void *arg);
+    void *arg;
+    struct mf_posted *next;
+    bool embedded;
+} mf_posted;
 
 struct mf_loop {
     const mf_loop_backend *backend;
@@ -49,6 +55,9 @@ void mf__loop_clear(mf_loop *loop);
 
 /* Runs all posted and deferred calls and the timers that are due; tells wake_at of the next one. */
 void mf__loop_turn(mf_loop *loop);
+
+/* mf_loop_post with memory of the caller's, which is free again when fn is called. Any thread. */
+void mf__loop_post_embedded(mf_loop *loop, mf_posted *posted, void (*fn)(void *arg), void *arg);
 
 /* The due time of the next timer; INT64_MAX: none. */
 int64_t mf__loop_next_us(const mf_loop *loop);

@@ -1,0 +1,440 @@
+/* The consumer: opening, what the coordinator tells, draining, closing. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "consumer/internal.h"
+
+enum { lease_default_ms = 15000, lease_least_ms = 2000, lease_most_ms = 3600000 };
+enum { balance_default_ms = 15000, reconcile_default_ms = 10000, reclaim_default_ms = 2000 };
+enum { offers_default = 200000 };
+
+static mf_task *task_of(mf_claim *claim)
+{
+    return (mf_task *)claim;
+}
+
+static void tell(mf_consumer *me, mf_consumer_event event)
+{
+    if (me->on_event != NULL)
+        me->on_event(me, event, me->payload);
+}
+
+/* Draining and closing. */
+
+/* The last call on the consumer: it may be freed in it. */
+static void finish_closing(mf_consumer *me)
+{
+    me->closed = true;
+    tell(me, MF_CONSUMER_CLOSED);
+}
+
+static void on_broker_closed(void *arg)
+{
+    mf_consumer *me = arg;
+
+    me->broker = NULL;
+    finish_closing(me);
+}
+
+static void on_coordinator_closed(void *arg)
+{
+    mf_consumer *me = arg;
+
+    mf__coordinator_free(me->coordinator);
+    me->coordinator = NULL;
+    if (me->owns_broker)
+        mf_broker_close(me->broker, on_broker_closed, me);
+    else
+        finish_closing(me);
+}
+
+/* Nothing is held, asked for or being given back, and no other thread's call is under way. */
+static void leave_if_drained(void *arg)
+{
+    mf_consumer *me = arg;
+
+    if (!me->draining || me->leaving || me->tasks != NULL ||
+        __atomic_load_n(&me->posts, __ATOMIC_ACQUIRE) != 0)
+        return;
+    me->leaving = true;
+    mf__balancing_stop(me);
+    mf__coordinator_close(me->coordinator);
+}
+
+void mf__consumer_task_gone(mf_consumer *me)
+{
+    if (me->draining)
+        mf_defer(me->loop, &me->drain_call);
+}
+
+void mf__consumer_drain(mf_consumer *me)
+{
+    if (me->draining)
+        return;
+    me->draining = true;
+    mf__offers_drop_all(me);
+    mf__task_stop_all(me, MF_STOP_SHUTDOWN);
+    mf_defer(me->loop, &me->drain_call);
+}
+
+static void on_shutdown_posted(void *arg)
+{
+    mf_consumer *me = arg;
+
+    __atomic_fetch_sub(&me->posts, 1, __ATOMIC_ACQ_REL);
+    mf__consumer_drain(me);
+    mf_defer(me->loop, &me->drain_call);
+}
+
+void mf_consumer_shutdown(mf_consumer *me)
+{
+    __atomic_fetch_add(&me->posts, 1, __ATOMIC_ACQ_REL);
+    if (mf_loop_post(me->loop, on_shutdown_posted, me) != MF_OK)
+        abort(); /* out of memory: the caller could not learn that the drain never begins */
+}
+
+/* What the coordinator tells. */
+
+static void on_joined(void *arg)
+{
+    mf_consumer *me = arg;
+
+    me->joined = true;
+    mf_log(me->loop, MF_LOG_INFO, "consumer", "%s has joined", me->name);
+    tell(me, MF_CONSUMER_JOINED);
+    mf__offers_pump_soon(me);
+}
+
+static void on_link(void *arg, bool up, const mf_error *why)
+{
+    mf_consumer *me = arg;
+
+    if (!up) {
+        me->statistics.disconnects++;
+        mf_log(me->loop, MF_LOG_WARN, "consumer", "the broker is unreachable: %s", why->text);
+    } else {
+        mf_log(me->loop, MF_LOG_INFO, "consumer", "the broker is reachable again");
+    }
+    tell(me, up ? MF_CONSUMER_REACHABLE : MF_CONSUMER_UNREACHABLE);
+}
+
+static void on_claimable(void *arg, const char *const *ids, size_t count)
+{
+    mf__offers_add(arg, ids, count);
+}
+
+static void on_taken(void *arg, const char *const *ids, size_t count)
+{
+    mf__offers_taken(arg, ids, count);
+}
+
+/* A removed task is not to be claimed; one that runs is stopped when the broker confirms it. */
+static void on_removed(void *arg, const char *const *ids, size_t count)
+{
+    mf_consumer *me = arg;
+
+    mf__offers_taken(me, ids, count);
+    for (size_t i = 0; i < count; i++) {
+        mf_task *task = mf__task_find(me, ids[i]);
+        if (task != NULL && task->state == TASK_RUNNING)
+            mf__coordinator_check(me->coordinator, &task->claim);
+    }
+}
+
+static void on_reconciled(void *arg)
+{
+    (void)arg;
+}
+
+static void on_granted(void *arg, mf_claim *claim, int code)
+{
+    (void)arg;
+    mf__task_granted(task_of(claim), code);
+}
+
+static void on_ended(void *arg, mf_claim *claim, int code)
+{
+    (void)arg;
+    mf__task_ended(task_of(claim), code);
+}
+
+static void on_lost(void *arg, mf_claim *claim, mf_stop_reason reason)
+{
+    mf_consumer *me = arg;
+    mf_task *task = task_of(claim);
+
+    if (task->state == TASK_RUNNING)
+        mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s must stop: %s", task->id,
+               mf_stop_reason_text(reason));
+    mf__task_stop(task, reason);
+}
+
+static void on_expired(void *arg, mf_claim *claim, int64_t deadline_us)
+{
+    (void)arg;
+    mf__task_lease_expired(task_of(claim), deadline_us);
+}
+
+static void on_command(void *arg, const char *json, size_t length)
+{
+    mf__command_run(arg, json, length);
+}
+
+static void on_view(void *arg, const mf_node *nodes, size_t count)
+{
+    mf__balancing_view(arg, nodes, count);
+}
+
+static void on_failed(void *arg, const mf_error *why)
+{
+    mf_consumer *me = arg;
+
+    me->error = *why;
+    mf_log(me->loop, MF_LOG_ERROR, "consumer", "%s cannot go on: %s", me->name, why->text);
+    tell(me, MF_CONSUMER_FAILED);
+    if (why->code == MF_ENAMEINUSE)
+        mf__task_stop_all(me, MF_STOP_LOST);
+    mf__consumer_drain(me);
+}
+
+static const mf_coordinator_events coordinator_events = {
+    .joined = on_joined,
+    .link = on_link,
+    .claimable = on_claimable,
+    .taken = on_taken,
+    .removed = on_removed,
+    .reconciled = on_reconciled,
+    .granted = on_granted,
+    .ended = on_ended,
+    .lost = on_lost,
+    .expired = on_expired,
+    .command = on_command,
+    .view = on_view,
+    .failed = on_failed,
+    .closed = on_coordinator_closed,
+};
+
+/* Opening. */
+
+static int check_range(const char *field, int64_t value, int64_t least, int64_t most,
+                       mf_error *error)
+{
+    if (value >= least && value <= most)
+        return MF_OK;
+    return mf_error_set(error, MF_EINVAL, "%s: %lld is not between %lld and %lld", field,
+                        (long long)value, (long long)least, (long long)most);
+}
+
+static int check_handler(const mf_handler *handler, mf_error *error)
+{
+    if (handler->version != MF_HANDLER_VERSION)
+        return mf_error_set(error, MF_EINVAL, "handler: version %d is not known",
+                            handler->version);
+    bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
+    bool blocking = handler->start == NULL && handler->stop == NULL && handler->run != NULL;
+    if (!evented && !blocking)
+        return mf_error_set(error, MF_EINVAL,
+                            "handler: needs either run, or both start and stop");
+    return MF_OK;
+}
+
+static int check_balancer(const mf_balancer *balancer, mf_error *error)
+{
+    if (balancer->version < 0)
+        return mf_error_set(error, balancer->version, "balancer: %s",
+                            mf_strerror(balancer->version));
+    if (balancer->version != MF_BALANCER_VERSION)
+        return mf_error_set(error, MF_EINVAL, "balancer: version %d is not known",
+                            balancer->version);
+    if (balancer->can_claim == NULL)
+        return mf_error_set(error, MF_EINVAL, "balancer: can_claim is missing");
+    return MF_OK;
+}
+
+static void fill_in(mf_consumer_options *o)
+{
+    if (o->lease_ms == 0)
+        o->lease_ms = lease_default_ms;
+    if (o->stop_grace_ms == 0)
+        o->stop_grace_ms = o->lease_ms / 4;
+    if (o->balance_interval_ms == 0)
+        o->balance_interval_ms = balance_default_ms;
+    if (o->reconcile_interval_ms == 0)
+        o->reconcile_interval_ms = reconcile_default_ms;
+    if (o->reclaim_delay_ms == 0)
+        o->reclaim_delay_ms = reclaim_default_ms;
+    if (o->max_offers == 0)
+        o->max_offers = offers_default;
+    if (o->weight == 0)
+        o->weight = 1;
+    if (o->name_space == NULL)
+        o->name_space = o->broker_options.name_space;
+    if (o->balancer.version == 0 && o->balancer.can_claim == NULL)
+        o->balancer = mf_balancer_fair(1.2);
+}
+
+static int check(const mf_consumer_options *o, mf_error *error)
+{
+    int code = check_handler(&o->handler, error);
+
+    if (code == MF_OK)
+        code = check_balancer(&o->balancer, error);
+    if (code == MF_OK && o->version != MF_CONSUMER_OPTIONS_VERSION)
+        code = mf_error_set(error, MF_EINVAL, "options: version %d is not known", o->version);
+    if (code == MF_OK && o->loop == NULL)
+        code = mf_error_set(error, MF_EINVAL, "loop: is required");
+    if (code == MF_OK && o->broker_handle != NULL && o->broker_handle->loop != o->loop)
+        code = mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
+    if (code == MF_OK && o->name != NULL)
+        code = mf_check_name("name", o->name, error);
+    if (code == MF_OK && !(o->weight >= 0.001 && o->weight <= 1000000))
+        code = mf_error_set(error, MF_EINVAL, "weight: not between 0.001 and 1,000,000");
+    if (code == MF_OK)
+        code = check_range("lease_ms", o->lease_ms, lease_least_ms, lease_most_ms, error);
+    if (code == MF_OK)
+        code = check_range("stop_grace_ms", o->stop_grace_ms, 1, o->lease_ms / 2, error);
+    if (code == MF_OK)
+        code = check_range("balance_interval_ms", o->balance_interval_ms, 1, INT32_MAX, error);
+    if (code == MF_OK)
+        code = check_range("reconcile_interval_ms", o->reconcile_interval_ms, 1, INT32_MAX, error);
+    if (code == MF_OK)
+        code = check_range("reclaim_delay_ms", o->reclaim_delay_ms, 1, INT32_MAX, error);
+    if (code == MF_OK)
+        code = check_range("max_offers", o->max_offers, 1, INT32_MAX, error);
+    return code;
+}
+
+/* Host names may hold what a node name may not. */
+static char *default_name(mf_loop *loop)
+{
+    char host[65] = "";
+    char *name = NULL;
+
+    gethostname(host, sizeof host - 1);
+    for (char *c = host; *c != '\0'; c++)
+        if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
+            *c = '-';
+    if (asprintf(&name, "%s-%08x", host[0] != '\0' ? host : "node",
+                 (unsigned)mf_loop_random(loop)) < 0)
+        return NULL;
+    return name;
+}
+
+/* A reply that is later than the next renewal would have been is no good to a lease. */
+static int reply_timeout_for(int lease_ms)
+{
+    int third = lease_ms / 3;
+    return third < 5000 ? third : 5000;
+}
+
+static int open_broker(mf_consumer *me, const mf_consumer_options *o, mf_error *error)
+{
+    mf_broker_options options = o->broker_options;
+
+    if (o->broker_handle != NULL) {
+        me->broker = o->broker_handle;
+        return MF_OK;
+    }
+    if (options.version == 0)
+        options.version = MF_BROKER_OPTIONS_VERSION;
+    if (options.reply_timeout_ms == 0)
+        options.reply_timeout_ms = reply_timeout_for(o->lease_ms);
+    options.name_space = o->name_space;
+    me->owns_broker = true;
+    return mf_broker_open(&me->broker, o->broker, &options, o->loop, error);
+}
+
+static void take(mf_consumer *me, const mf_consumer_options *o)
+{
+    me->loop = o->loop;
+    me->weight = o->weight;
+    me->stop_grace_us = (int64_t)o->stop_grace_ms * 1000;
+    me->balance_interval_us = (int64_t)o->balance_interval_ms * 1000;
+    me->reclaim_delay_us = (int64_t)o->reclaim_delay_ms * 1000;
+    me->max_offers = (size_t)o->max_offers;
+    me->on_overrun = o->on_overrun;
+    me->on_event = o->on_event;
+    me->payload = o->payload;
+}
+
+static int open_coordinator(mf_consumer *me, const mf_consumer_options *o, mf_error *error)
+{
+    mf_coordinator_options options = {
+        .node = me->name,
+        .lease_ms = o->lease_ms,
+        .stop_grace_ms = o->stop_grace_ms,
+        .reconcile_interval_ms = o->reconcile_interval_ms,
+        .weight = o->weight,
+        .takeover = o->takeover,
+        .wait_for_broker = o->broker_options.wait_for_broker,
+    };
+    return mf__coordinator_open(&me->coordinator, me->broker, &options, &coordinator_events, me,
+                                error);
+}
+
+static void free_parts(mf_consumer *me)
+{
+    if (me->handler.free != NULL)
+        me->handler.free(me->handler.payload);
+    if (me->balancer.free != NULL)
+        me->balancer.free(me->balancer.payload);
+    free(me->running);
+    free(me->nodes);
+    free(me->name);
+    free(me);
+}
+
+int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_error *error)
+{
+    mf_consumer_options o = *options;
+    mf_consumer *me = calloc(1, sizeof *me);
+    int code = MF_ENOMEM;
+
+    fill_in(&o);
+    if (me == NULL) {
+        mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
+        goto out;
+    }
+    code = check(&o, error);
+    if (code != MF_OK)
+        goto out;
+    take(me, &o);
+    mf_deferred_init(&me->drain_call, leave_if_drained, me);
+    mf__offers_start(me);
+    me->name = o.name != NULL ? strdup(o.name) : default_name(o.loop);
+    if (me->name == NULL || mf__balancing_start(me) != MF_OK) {
+        code = mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
+        goto out;
+    }
+    code = open_broker(me, &o, error);
+    if (code != MF_OK)
+        goto out;
+    code = open_coordinator(me, &o, error);
+    if (code != MF_OK && me->owns_broker)
+        mf_broker_close(me->broker, NULL, NULL);
+out:
+    if (me != NULL) {
+        me->handler = o.handler;
+        me->balancer = o.balancer;
+    }
+    if (code == MF_OK) {
+        *out = me;
+    } else if (me != NULL) {
+        if (me->nodes != NULL)
+            mf__balancing_stop(me);
+        free_parts(me);
+    }
+    return code;
+}
+
+void mf_consumer_free(mf_consumer *me)
+{
+    if (me == NULL)
+        return;
+    mf_deferred_cancel(me->loop, &me->drain_call);
+    mf_deferred_cancel(me->loop, &me->offers_call);
+    free_parts(me);
+}

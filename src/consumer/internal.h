@@ -1,0 +1,115 @@
+/* What the consumer's parts share. */
+#ifndef MF_CONSUMER_INTERNAL_H
+#define MF_CONSUMER_INTERNAL_H
+
+#include <metafora/consumer.h>
+#include <metafora/driver.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "coordinator/coordinator.h"
+
+/* A task's way on this node. Offered and deferred tasks are only known of; from running on it is
+ * held. A task that was given back is deferred for a moment, so that others get first pick. */
+enum task_state { TASK_OFFERED, TASK_DEFERRED, TASK_CLAIMING, TASK_RUNNING, TASK_ENDING };
+
+typedef struct mf__blocking mf__blocking;
+
+struct mf_task {
+    mf_claim claim; /* first: a task is found by its claim */
+    mf_consumer *consumer;
+    UT_hash_handle hh;
+    mf_task *next, *previous; /* offered: in consumer->offers */
+    mf_timer timer;           /* deferred */
+    void *data;
+    mf__blocking *blocking; /* the thread of a blocking handler */
+    int64_t started_wall_us, stopped_wall_us;
+    int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
+    size_t slot;        /* running: in consumer->running */
+    int stop_reason;    /* atomic */
+    uint8_t state;
+    bool offered_again; /* while claiming or ending: a hint said that it is claimable */
+    bool bad_id;        /* the id breaks the rules: kept only so that it is reported once */
+    bool bad_record;    /* claimed, and given back because its properties cannot be read */
+    char id[];
+};
+
+struct mf_consumer {
+    mf_loop *loop;
+    mf_broker *broker;
+    bool owns_broker;
+    mf_coordinator *coordinator;
+    char *name;
+    mf_handler handler;
+    mf_balancer balancer;
+    double weight;
+    int64_t stop_grace_us, balance_interval_us, reclaim_delay_us;
+    size_t max_offers;
+    mf_overrun_policy on_overrun;
+    void (*on_event)(mf_consumer *consumer, mf_consumer_event event, void *payload);
+    void *payload;
+    mf_error error;
+    mf_consumer_statistics statistics;
+
+    mf_task *tasks;  /* all known, by id */
+    mf_task *offers; /* list of the offered, oldest first */
+    mf_task *offers_last;
+    mf_deferred offers_call;
+    bool offers_dropped; /* more were claimable than could be remembered */
+    mf_task **running;
+    size_t running_count, running_size;
+    size_t ending_count;
+    size_t overrunning;
+
+    mf_timer balance_timer;
+    mf_node *nodes; /* the last view */
+    size_t node_count, self;
+    bool balance_wanted;
+
+    int posts; /* atomic: posted calls that have not run */
+    bool joined, frozen, draining, leaving, closed;
+    mf_deferred drain_call;
+};
+
+/* consumer.c */
+void mf__consumer_drain(mf_consumer *me);
+/* Call when a task is gone: a drain may be over. */
+void mf__consumer_task_gone(mf_consumer *me);
+
+/* offers.c */
+void mf__offers_start(mf_consumer *me);
+void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count);
+void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count);
+void mf__offers_pump_soon(mf_consumer *me);
+/* Sets the task aside until the steady time; then it is offered again. */
+void mf__offers_defer(mf_task *task, int64_t until_us);
+void mf__offers_put_back(mf_task *task);
+void mf__offers_drop_all(mf_consumer *me);
+mf_task *mf__task_find(mf_consumer *me, const char *id);
+void mf__task_free(mf_task *task);
+
+/* tasks.c */
+void mf__task_granted(mf_task *task, int code);
+void mf__task_ended(mf_task *task, int code);
+void mf__task_stop(mf_task *task, mf_stop_reason reason);
+void mf__task_stop_all(mf_consumer *me, mf_stop_reason reason);
+void mf__task_lease_expired(mf_task *task, int64_t deadline_us);
+mf_stop_reason mf__task_stop_reason(const mf_task *task);
+
+/* blocking.c: the adapter for handlers that run on a thread of their own. */
+int mf__blocking_start(mf_task *task);
+void mf__blocking_stop(mf_task *task);
+bool mf__blocking_wait(mf_task *task, int timeout_ms);
+
+/* balancing.c */
+int mf__balancing_start(mf_consumer *me);
+void mf__balancing_stop(mf_consumer *me);
+void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count);
+size_t mf__balancing_held(const mf_consumer *me);
+bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us);
+
+/* commands.c */
+void mf__command_run(mf_consumer *me, const char *json, size_t length);
+
+#endif

@@ -1,0 +1,220 @@
+/* Claimable tasks: remembered, put to the balancer, claimed or set aside until later. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/internal.h"
+
+/* A record that cannot be used is looked at again after this long. */
+static const int64_t damaged_pause_us = INT64_C(600) * 1000000;
+
+static void list_append(mf_task *task)
+{
+    mf_consumer *me = task->consumer;
+
+    task->next = NULL;
+    task->previous = me->offers_last;
+    if (me->offers_last != NULL)
+        me->offers_last->next = task;
+    else
+        me->offers = task;
+    me->offers_last = task;
+}
+
+static void list_remove(mf_task *task)
+{
+    mf_consumer *me = task->consumer;
+
+    if (task->previous != NULL)
+        task->previous->next = task->next;
+    else
+        me->offers = task->next;
+    if (task->next != NULL)
+        task->next->previous = task->previous;
+    else
+        me->offers_last = task->previous;
+}
+
+mf_task *mf__task_find(mf_consumer *me, const char *id)
+{
+    mf_task *task;
+    HASH_FIND(hh, me->tasks, id, strlen(id), task);
+    return task;
+}
+
+static void enter_offered(mf_task *task)
+{
+    task->state = TASK_OFFERED;
+    task->offered_again = task->bad_record = false;
+    task->consumer->statistics.offered++;
+    list_append(task);
+    mf__offers_pump_soon(task->consumer);
+}
+
+static void on_deferral_over(void *arg)
+{
+    mf_task *task = arg;
+
+    task->consumer->statistics.offered--;
+    task->consumer->statistics.deferred--;
+    if (task->bad_id)
+        mf__task_free(task);
+    else
+        enter_offered(task);
+}
+
+/* Takes an offered or deferred task out of its queue. */
+static void leave_queue(mf_task *task)
+{
+    mf_consumer *me = task->consumer;
+
+    me->statistics.offered--;
+    if (task->state == TASK_OFFERED) {
+        list_remove(task);
+    } else {
+        me->statistics.deferred--;
+        mf_timer_stop(me->loop, &task->timer);
+    }
+}
+
+void mf__offers_defer(mf_task *task, int64_t until_us)
+{
+    mf_consumer *me = task->consumer;
+
+    task->state = TASK_DEFERRED;
+    task->offered_again = false;
+    me->statistics.offered++;
+    me->statistics.deferred++;
+    mf_timer_init(&task->timer, on_deferral_over, task);
+    if (mf_timer_start(me->loop, &task->timer, until_us) != MF_OK) {
+        me->statistics.offered--;
+        me->statistics.deferred--;
+        mf__task_free(task); /* the next reconcile offers it again */
+    }
+}
+
+void mf__offers_put_back(mf_task *task)
+{
+    enter_offered(task);
+}
+
+void mf__task_free(mf_task *task)
+{
+    mf_consumer *me = task->consumer;
+
+    HASH_DEL(me->tasks, task);
+    free(task->claim.properties);
+    free(task);
+    mf__consumer_task_gone(me);
+}
+
+static mf_task *new_task(mf_consumer *me, const char *id)
+{
+    size_t length = strlen(id);
+    mf_task *task = calloc(1, sizeof *task + length + 1);
+
+    if (task == NULL)
+        return NULL;
+    memcpy(task->id, id, length + 1);
+    task->claim.id = task->id;
+    task->consumer = me;
+    HASH_ADD_KEYPTR(hh, me->tasks, task->id, length, task);
+    if (task->hh.tbl == NULL) {
+        free(task);
+        return NULL;
+    }
+    return task;
+}
+
+static void refuse_id(mf_task *task, const mf_error *why)
+{
+    mf_consumer *me = task->consumer;
+
+    me->statistics.damaged++;
+    mf_log(me->loop, MF_LOG_WARN, "consumer", "a claimable task is ignored: %s", why->text);
+    task->bad_id = true;
+    mf__offers_defer(task, mf_loop_now_us(me->loop) + damaged_pause_us);
+}
+
+static void offer(mf_consumer *me, const char *id)
+{
+    mf_error why;
+    mf_task *task = mf__task_find(me, id);
+
+    if (task != NULL) {
+        task->offered_again = task->state == TASK_CLAIMING || task->state == TASK_ENDING;
+        return;
+    }
+    if (me->statistics.offered >= me->max_offers || (task = new_task(me, id)) == NULL)
+        me->offers_dropped = true;
+    else if (mf_check_task_id("task id", id, &why) != MF_OK)
+        refuse_id(task, &why);
+    else
+        enter_offered(task);
+}
+
+void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count)
+{
+    for (size_t i = 0; i < count && !me->draining; i++)
+        offer(me, ids[i]);
+}
+
+void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mf_task *task = mf__task_find(me, ids[i]);
+        if (task == NULL || task->state > TASK_DEFERRED)
+            continue;
+        leave_queue(task);
+        mf__task_free(task);
+    }
+}
+
+static void decide(mf_task *task)
+{
+    mf_consumer *me = task->consumer;
+    int64_t until;
+
+    leave_queue(task);
+    if (!mf__balancing_can_claim(me, task, &until)) {
+        mf__offers_defer(task, until);
+        return;
+    }
+    task->state = TASK_CLAIMING;
+    me->statistics.claiming++;
+    mf__coordinator_claim(me->coordinator, &task->claim);
+}
+
+static void on_offers_call(void *arg)
+{
+    mf_consumer *me = arg;
+
+    while (me->offers != NULL && me->joined && !me->frozen && !me->draining)
+        decide(me->offers);
+    if (me->offers_dropped && me->statistics.offered <= me->max_offers / 2) {
+        me->offers_dropped = false;
+        mf__coordinator_reconcile(me->coordinator);
+    }
+}
+
+void mf__offers_start(mf_consumer *me)
+{
+    mf_deferred_init(&me->offers_call, on_offers_call, me);
+}
+
+void mf__offers_pump_soon(mf_consumer *me)
+{
+    mf_defer(me->loop, &me->offers_call);
+}
+
+void mf__offers_drop_all(mf_consumer *me)
+{
+    mf_task *task, *next;
+
+    HASH_ITER(hh, me->tasks, task, next)
+    {
+        if (task->state > TASK_DEFERRED)
+            continue;
+        leave_queue(task);
+        mf__task_free(task);
+    }
+}
