@@ -18,7 +18,7 @@ struct virtual_loop {
     virtual_world *world;
     virtual_loop *next;
     double rate;
-    bool woken, paused;
+    bool woken, paused, stopped;
 };
 
 /* 2026-01-01T00:00:00Z */
@@ -52,16 +52,14 @@ static void wake(mf_loop *loop)
 
 static void run(mf_loop *loop)
 {
-    virtual_world *world = self(loop)->world;
-    self(loop)->paused = false;
-    loop->armed_us = 0;
-    while (loop->armed_us != -1 && virtual_world_step(world, INT64_MAX))
+    self(loop)->stopped = false;
+    while (!self(loop)->stopped && virtual_world_step(self(loop)->world, INT64_MAX))
         ;
 }
 
 static void stop(mf_loop *loop)
 {
-    loop->armed_us = -1;
+    self(loop)->stopped = true;
 }
 
 static int on_signal(mf_loop *loop, int number, void (*fn)(void *arg), void *arg)
