@@ -56,8 +56,8 @@ static int spawn(mf__blocking *blocking, size_t stack_size)
     sigset_t all, before;
 
     pthread_attr_init(&attributes);
-    int failed = pthread_attr_setstacksize(
-        &attributes, stack_size != 0 ? stack_size : default_stack_size);
+    int failed =
+        pthread_attr_setstacksize(&attributes, stack_size != 0 ? stack_size : default_stack_size);
     if (!failed) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);

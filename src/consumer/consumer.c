@@ -75,6 +75,7 @@ void mf__consumer_drain(mf_consumer *me)
     if (me->draining)
         return;
     me->draining = true;
+    mf__coordinator_stop_claiming(me->coordinator);
     mf__offers_drop_all(me);
     mf__task_stop_all(me, MF_STOP_SHUTDOWN);
     mf_defer(me->loop, &me->drain_call);
@@ -231,13 +232,11 @@ static int check_range(const char *field, int64_t value, int64_t least, int64_t 
 static int check_handler(const mf_handler *handler, mf_error *error)
 {
     if (handler->version != MF_HANDLER_VERSION)
-        return mf_error_set(error, MF_EINVAL, "handler: version %d is not known",
-                            handler->version);
+        return mf_error_set(error, MF_EINVAL, "handler: version %d is not known", handler->version);
     bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
     bool blocking = handler->start == NULL && handler->stop == NULL && handler->run != NULL;
     if (!evented && !blocking)
-        return mf_error_set(error, MF_EINVAL,
-                            "handler: needs either run, or both start and stop");
+        return mf_error_set(error, MF_EINVAL, "handler: needs either run, or both start and stop");
     return MF_OK;
 }
 

@@ -100,12 +100,26 @@ static void on_answer(batch *b, mf_claim *claim, int code)
         on_end_answer(b->coordinator, claim, code);
 }
 
+/* An ending that the broker would refuse, or that waits for a broker that is gone until after the
+ * lease, is answered here. */
+static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
+{
+    return claim->lease == NULL || (!me->joined && mf__lease_has_expired(claim));
+}
+
 static void ask_again(batch *b, int code)
 {
+    mf_coordinator *me = b->coordinator;
+
     for (size_t i = b->request.count; i-- > 0;) {
         mf_claim *claim = b->claims[i];
-        claim->state = claim->state == CLAIM_ASKED ? CLAIM_WANTED : CLAIM_ENDING;
+        bool asked = claim->state == CLAIM_ASKED;
         claim->repeated |= code == MF_EUNKNOWN;
+        if (!asked && is_forfeited(me, claim)) {
+            mf__claims_append(&me->forfeited, claim);
+            continue;
+        }
+        claim->state = asked ? CLAIM_WANTED : CLAIM_ENDING;
         prepend(b->queue, claim);
     }
 }
@@ -119,10 +133,8 @@ static void on_batch(mf_request *request)
     me->in_flight--;
     me->batches--;
     if (mf_error_is_transient(code)) {
-        ask_again(b, code);
         mf__session_broken(me);
-        if (me->failed || me->closing)
-            mf__batch_drop_all(me);
+        ask_again(b, code);
     } else {
         if (code != MF_OK)
             mf_log(me->loop, MF_LOG_ERROR, "coordinator", "%zu tasks not %s: %s", b->request.count,
@@ -160,10 +172,32 @@ static bool send(mf_coordinator *me, claim_list *queue, uint8_t state, batch_slo
     return true;
 }
 
-void mf__batch_pump(mf_coordinator *me)
+static void drop_wanted(mf_coordinator *me)
 {
+    while (me->wanted.first != NULL) {
+        mf_claim *claim = me->wanted.first;
+        mf__claims_remove(&me->wanted, claim);
+        on_claim_answer(me, claim, MF_ECLOSED, 0);
+    }
+}
+
+static void drop_forfeited(mf_coordinator *me)
+{
+    while (me->forfeited.first != NULL) {
+        mf_claim *claim = me->forfeited.first;
+        mf__claims_remove(&me->forfeited, claim);
+        mf__lease_end(me, claim, MF_ELATE);
+    }
+}
+
+static void pump(void *arg)
+{
+    mf_coordinator *me = arg;
     const mf_broker_operations *operations = me->broker->operations;
 
+    drop_forfeited(me);
+    if (me->claiming_stopped)
+        drop_wanted(me);
     while (me->joined && me->batches < batches_limit)
         if (!send(me, &me->finishing, CLAIM_TOLD, operations->done) &&
             !send(me, &me->releasing, CLAIM_TOLD, operations->release) &&
@@ -173,14 +207,9 @@ void mf__batch_pump(mf_coordinator *me)
         mf__batch_drop_all(me);
 }
 
-static void on_pump_call(void *arg)
-{
-    mf__batch_pump(arg);
-}
-
 void mf__batch_start(mf_coordinator *me)
 {
-    mf_deferred_init(&me->pump_call, on_pump_call, me);
+    mf_deferred_init(&me->pump_call, pump, me);
 }
 
 void mf__coordinator_claim(mf_coordinator *me, mf_claim *claim)
@@ -192,9 +221,18 @@ void mf__coordinator_claim(mf_coordinator *me, mf_claim *claim)
 
 void mf__coordinator_end(mf_coordinator *me, mf_claim *claim, mf_outcome outcome)
 {
-    claim->state = CLAIM_ENDING;
+    claim_list *queue = outcome == MF_DONE ? &me->finishing : &me->releasing;
+    bool forfeited = is_forfeited(me, claim);
+
+    claim->state = forfeited ? CLAIM_TOLD : CLAIM_ENDING;
     claim->outcome = (uint8_t)outcome;
-    mf__claims_append(outcome == MF_DONE ? &me->finishing : &me->releasing, claim);
+    mf__claims_append(forfeited ? &me->forfeited : queue, claim);
+    mf_defer(me->loop, &me->pump_call);
+}
+
+void mf__coordinator_stop_claiming(mf_coordinator *me)
+{
+    me->claiming_stopped = true;
     mf_defer(me->loop, &me->pump_call);
 }
 
@@ -206,11 +244,8 @@ void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code)
 
 void mf__batch_drop_all(mf_coordinator *me)
 {
-    while (me->wanted.first != NULL) {
-        mf_claim *claim = me->wanted.first;
-        mf__claims_remove(&me->wanted, claim);
-        on_claim_answer(me, claim, MF_ECLOSED, 0);
-    }
+    drop_wanted(me);
+    drop_forfeited(me);
     while (me->finishing.first != NULL)
         mf__batch_drop_end(me, me->finishing.first, MF_EUNREACHABLE);
     while (me->releasing.first != NULL)

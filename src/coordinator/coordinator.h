@@ -63,6 +63,9 @@ int mf__coordinator_open(mf_coordinator **out, mf_broker *broker,
 /* Asks for a task: fill in claim->id. Sent with others when the current callback has returned. */
 void mf__coordinator_claim(mf_coordinator *coordinator, mf_claim *claim);
 
+/* No more claims: those that have not been sent are answered with MF_ECLOSED. */
+void mf__coordinator_stop_claiming(mf_coordinator *coordinator);
+
 /* Ends a held claim. It is renewed until the broker has answered. */
 void mf__coordinator_end(mf_coordinator *coordinator, mf_claim *claim, mf_outcome outcome);
 

@@ -44,6 +44,8 @@ struct mf_coordinator {
 
     /* batch.c */
     claim_list wanted, releasing, finishing;
+    claim_list forfeited; /* endings that need not be sent */
+    bool claiming_stopped;
     mf_deferred pump_call;
     size_t batches;
 
@@ -69,13 +71,14 @@ void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
 void mf__lease_renew_all(mf_coordinator *me);
 /* Hands the claim back to the consumer with the answer to its end, once no renewal names it. */
 void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code);
+/* Its deadline has passed, whether or not anyone renewed it since. */
+bool mf__lease_has_expired(const mf_claim *claim);
 void mf__leases_free(mf_coordinator *me);
 
 /* batch.c */
 void mf__claims_append(claim_list *list, mf_claim *claim);
 void mf__claims_remove(claim_list *list, mf_claim *claim);
 void mf__batch_start(mf_coordinator *me);
-void mf__batch_pump(mf_coordinator *me);
 /* Answers a claim whose end has not been sent and can no longer be. */
 void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code);
 /* Answers all that has not been sent. */

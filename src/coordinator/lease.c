@@ -75,6 +75,11 @@ static void detach(mf_claim *claim)
         l->coordinator->filling = l;
 }
 
+bool mf__lease_has_expired(const mf_claim *claim)
+{
+    return ((const lease *)claim->lease)->expired;
+}
+
 static bool is_being_renewed(mf_claim *claim)
 {
     return claim->lease != NULL && lease_of(claim)->renewing &&

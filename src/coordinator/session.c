@@ -108,13 +108,22 @@ static void on_join_failed(mf_coordinator *me, const mf_error *why)
     }
 }
 
+static void leave(mf_coordinator *me)
+{
+    me->joined = false;
+    me->in_flight++;
+    me->broker->operations->leave(me->broker, &me->leave);
+}
+
 static void on_join(mf_request *request)
 {
     mf_coordinator *me = request->arg;
 
     me->joining = false;
     me->in_flight--;
-    if (!me->closing) {
+    if (me->closing && request->error.code == MF_OK) {
+        leave(me);
+    } else if (!me->closing) {
         if (request->error.code == MF_OK)
             on_joined(me);
         else if (request->error.code == MF_ENAMEINUSE)
@@ -267,7 +276,9 @@ void mf__session_start(mf_coordinator *me)
 
     me->broker->operations->watch(me->broker, &me->watcher);
     mf_timer_start(me->loop, &me->session_timer, mf_loop_now_us(me->loop) + me->lease_us / 3);
-    join(me);
+    /* When asked to wait, the link is awaited here, where closing can end the wait. */
+    if (!me->wait_for_broker)
+        join(me);
 }
 
 void mf__coordinator_close(mf_coordinator *me)
@@ -281,10 +292,7 @@ void mf__coordinator_close(mf_coordinator *me)
     mf_deferred_cancel(me->loop, &me->failed_call);
     mf__reconcile_stop(me);
     mf__batch_drop_all(me);
-    if (me->joined) {
-        me->joined = false;
-        me->in_flight++;
-        me->broker->operations->leave(me->broker, &me->leave);
-    }
+    if (me->joined)
+        leave(me);
     mf__request_came_back(me);
 }
