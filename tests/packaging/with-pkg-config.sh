@@ -1,29 +1,28 @@
 #!/usr/bin/env bash
-# Links one and the same object with the libraries of an installed tree by pkg-config, and runs it.
-# usage: with-pkg-config.sh INSTALLED WORK BROKER FORM [LINKER OPTION...]
+# Compiles a program once and links that one object with each broker's library of an installed tree,
+# by pkg-config, and runs them.
+# usage: with-pkg-config.sh INSTALLED WORK FORM BROKER...   (FORM: shared, as-needed or static)
 set -euo pipefail
-installed=$1 work=$2 broker=$3 form=$4
-shift 4
+installed=$1 work=$2 form=$3
+shift 3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-library=$(dirname "$(find "$installed" -name metafora.pc)")
-export PKG_CONFIG_PATH=$library
-package=metafora-$broker
-
-flags() {
-    pkg-config "$@" | tr ' ' '\n'
-}
+PKG_CONFIG_PATH=$(dirname "$(find "$installed" -name metafora.pc)")
+export PKG_CONFIG_PATH
+LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
+export LD_LIBRARY_PATH
 
 mkdir -p "$work"
-object=$work/app.o
-# The flags must not depend on the broker: that is what makes the choice one of linking.
-mapfile -t compile < <(flags --cflags metafora)
-"${CC:-cc}" -std=c11 -Wall -Wextra -pedantic -Werror "${compile[@]}" -c "$here/outside/app.c" -o "$object"
+read -ra compile < <(pkg-config --cflags metafora)
+"${CC:-cc}" -std=c11 -Wall -Wextra -pedantic -Werror "${compile[@]}" \
+    -c "$here/outside/app.c" -o "$work/app.o"
 
-if [[ $form == static ]]; then
-    mapfile -t link < <(flags --static --libs "$package" |
-        sed 's/^-l\(metafora.*\)/-l:lib\1.a/')
-else
-    mapfile -t link < <(flags --libs "$package")
-fi
-"${CC:-cc}" "$@" "$object" "${link[@]}" -o "$work/app"
-LD_LIBRARY_PATH=$(dirname "$library") "$work/app" "$broker"
+for broker in "$@"; do
+    package=metafora-$broker
+    case $form in
+    static) read -ra link < <(pkg-config --static --libs "$package" | sed -E 's/-l(metafora\S*)/-l:lib\1.a/g') ;;
+    as-needed) read -ra link < <(echo -Wl,--as-needed "$(pkg-config --libs "$package")") ;;
+    *) read -ra link < <(pkg-config --libs "$package") ;;
+    esac
+    "${CC:-cc}" "$work/app.o" "${link[@]}" -o "$work/app-$broker"
+    "$work/app-$broker" "$broker"
+done
