@@ -44,7 +44,8 @@ MF_EXPORT void mf_balance_release(mf_balance *balance, mf_task *task);
 typedef struct mf_balancer {
     int version;
     /* May claim the task now? If not, write the steady time from which to ask again to `until_us`
-     * (one in the past: in a second). Asked often: no I/O, no blocking. */
+     * (one in the past: in a second). Before the call it holds the time until which the task was
+     * set aside the last time, 0 when it never was. Asked often: no I/O, no blocking. */
     bool (*can_claim)(void *payload, const mf_balance *balance, const char *task_id,
                       int64_t *until_us);
     /* May be NULL. Called every balance interval and on a balance command. */

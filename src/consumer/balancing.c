@@ -58,7 +58,7 @@ bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us)
     mf_balance balance = context(me, &none);
     int64_t now = mf_loop_now_us(me->loop);
 
-    *until_us = 0;
+    *until_us = task->timer.due_us;
     if (me->balancer.can_claim(me->balancer.payload, &balance, task->id, until_us))
         return true;
     if (*until_us <= now)

@@ -1,0 +1,21 @@
+/* What the built-in balancers share. */
+#ifndef MF_BALANCER_BALANCER_H
+#define MF_BALANCER_BALANCER_H
+
+#include <metafora/balancer.h>
+#include <metafora/error.h>
+
+/* A balancer that could not be made has the error code (negative) as its version, and no slots;
+ * mf_consumer_open refuses it with that code. */
+static inline mf_balancer mf__balancer_failed(int code)
+{
+    return (mf_balancer){.version = code};
+}
+
+/* A number in [0, 1). */
+static inline double mf__balance_fraction(const mf_balance *balance)
+{
+    return (double)(mf_balance_random(balance) >> 11) * 0x1p-53;
+}
+
+#endif
