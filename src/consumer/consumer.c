@@ -86,8 +86,12 @@ static void on_shutdown_posted(void *arg)
     mf_consumer *me = arg;
 
     __atomic_fetch_sub(&me->posts, 1, __ATOMIC_ACQ_REL);
-    mf__consumer_drain(me);
-    mf_defer(me->loop, &me->drain_call);
+    if (me->freed) {
+        mf_consumer_free(me);
+    } else if (!me->closed) {
+        mf__consumer_drain(me);
+        mf_defer(me->loop, &me->drain_call);
+    }
 }
 
 void mf_consumer_shutdown(mf_consumer *me)
@@ -432,6 +436,10 @@ out:
 void mf_consumer_free(mf_consumer *me)
 {
     if (me == NULL)
+        return;
+    /* A shutdown that was posted after the close still names the consumer: it frees it then. */
+    me->freed = true;
+    if (__atomic_load_n(&me->posts, __ATOMIC_ACQUIRE) != 0)
         return;
     mf_deferred_cancel(me->loop, &me->drain_call);
     mf_deferred_cancel(me->loop, &me->offers_call);

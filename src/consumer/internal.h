@@ -68,7 +68,7 @@ struct mf_consumer {
     bool balance_wanted;
 
     int posts; /* atomic: posted calls that have not run */
-    bool joined, frozen, draining, leaving, closed;
+    bool joined, frozen, draining, leaving, closed, freed;
     mf_deferred drain_call;
 };
 
