@@ -1,0 +1,188 @@
+/* The floors: the driver's own scripts, called by the least client. */
+#include "floor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <metafora/driver.h>
+
+#include "resp.h"
+#include "scripts.h"
+
+/* As many requests under way as the library has. */
+enum { IN_FLIGHT = 16 };
+
+#define KEY(name) "{floor}:" name
+static const char token[] = "0123456789abcdef0123456789abcdef";
+static const char node[] = "floor";
+static const char hints[] = KEY("hints");
+static const char owner[] = KEY("owner:");
+
+typedef struct floor_client {
+    resp *connection;
+    const rig_tasks *tasks;
+    size_t batch;
+    size_t succeeded;
+} floor_client;
+
+static void open_client(floor_client *client, bench_rig *rig, const rig_tasks *tasks)
+{
+    mf_broker *broker = rig_broker(rig, "floor");
+    *client = (floor_client){
+        .connection = resp_open(rig->url), .tasks = tasks, .batch = broker->max_batch};
+    rig_broker_close(rig, broker);
+}
+
+static void close_client(floor_client *client)
+{
+    resp_expect_ok(client->connection, 1, (const char *[]){"FLUSHALL"});
+    resp_close(client->connection);
+}
+
+static void text(floor_client *client, const char *argument)
+{
+    resp_argument(client->connection, argument, strlen(argument));
+}
+
+static void load(floor_client *client, const mf_script *script)
+{
+    resp_call(client->connection, 3, (const char *[]){"SCRIPT", "LOAD", script->text});
+}
+
+static void begin(floor_client *client, const mf_script *script, size_t keys, size_t arguments)
+{
+    resp_begin(client->connection, 3 + keys + arguments);
+    text(client, "EVALSHA");
+    text(client, script->sha);
+    resp_number(client->connection, (long long)keys);
+}
+
+/* Sends one script call for each batch of tasks, with as many under way as the library has. */
+static void pipeline(floor_client *client, void (*append)(floor_client *, size_t from, size_t to),
+                     resp_fn count)
+{
+    client->succeeded = 0;
+    for (size_t from = 0; from < client->tasks->count; from += client->batch) {
+        size_t left = client->tasks->count - from;
+        append(client, from, from + (left < client->batch ? left : client->batch));
+        resp_exchange(client->connection, IN_FLIGHT - 1, count, client);
+    }
+    resp_exchange(client->connection, 0, count, client);
+    if (client->succeeded != client->tasks->count)
+        bench_fail("the floor's script succeeded for %zu of %zu tasks", client->succeeded,
+                   client->tasks->count);
+}
+
+/* submit.lua */
+
+static void append_submit(floor_client *client, size_t from, size_t to)
+{
+    char submitted[64];
+    snprintf(submitted, sizeof submitted, KEY("submitted:%zu"), from);
+    begin(client, &mf__script_submit, 3, 2 + 2 * (to - from));
+    text(client, submitted);
+    text(client, KEY("tasks"));
+    text(client, KEY("ready"));
+    text(client, hints);
+    text(client, "60000");
+    for (size_t i = from; i < to; i++) {
+        const mf_task_spec *spec = &client->tasks->specs[i];
+        text(client, spec->id);
+        text(client, spec->properties != NULL ? spec->properties : "");
+    }
+}
+
+static void count_submitted(resp_cursor reply, void *arg)
+{
+    floor_client *client = arg;
+    resp_value value = resp_next(&reply);
+    for (size_t i = 0; i < value.length; i++)
+        client->succeeded += value.text[i] == '1';
+}
+
+static void fill(floor_client *client)
+{
+    load(client, &mf__script_submit);
+    pipeline(client, append_submit, count_submitted);
+}
+
+static void submit_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *meter)
+{
+    floor_client client;
+    open_client(&client, rig, tasks);
+    load(&client, &mf__script_submit);
+    meter_start(meter);
+    pipeline(&client, append_submit, count_submitted);
+    meter_stop(meter);
+    close_client(&client);
+}
+
+/* join.lua, then claim.lua */
+
+static void join(floor_client *client)
+{
+    load(client, &mf__script_join);
+    resp_cursor reply = resp_call(client->connection, 12,
+                                  (const char *[]){"EVALSHA", mf__script_join.sha, "3",
+                                                   KEY("node:floor"), KEY("sessions"), KEY("nodes"),
+                                                   token, "1", "3600000", "1", node, "0"});
+    resp_next(&reply);
+    if (resp_next_number(&reply) != 1)
+        bench_fail("the floor's session cannot join");
+}
+
+static void append_claim(floor_client *client, size_t from, size_t to)
+{
+    char key[sizeof owner + 16];
+    begin(client, &mf__script_claim, 7 + (to - from), 6);
+    text(client, KEY("node:floor"));
+    text(client, KEY("sessions"));
+    text(client, KEY("tasks"));
+    text(client, KEY("ready"));
+    text(client, KEY("held:0123456789abcdef0123456789abcdef"));
+    text(client, KEY("counts"));
+    text(client, KEY("fence"));
+    memcpy(key, owner, sizeof owner);
+    for (size_t i = from; i < to; i++) {
+        strcpy(key + sizeof owner - 1, client->tasks->specs[i].id);
+        text(client, key);
+    }
+    text(client, token);
+    text(client, "1");
+    text(client, "15000");
+    text(client, node);
+    text(client, hints);
+    resp_number(client->connection, sizeof owner);
+}
+
+/* The properties of each task that was granted, then the fence. */
+static void count_claimed(resp_cursor reply, void *arg)
+{
+    floor_client *client = arg;
+    long long count = resp_next(&reply).number;
+    for (long long i = 0; i < count - 1; i++)
+        client->succeeded += resp_next(&reply).kind == '$';
+}
+
+static void claim_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *meter)
+{
+    floor_client client;
+    open_client(&client, rig, tasks);
+    fill(&client);
+    join(&client);
+    load(&client, &mf__script_claim);
+    meter_start(meter);
+    pipeline(&client, append_claim, count_claimed);
+    meter_stop(meter);
+    close_client(&client);
+}
+
+versus_work floor_claim(const bench_rig *rig)
+{
+    return rig->private_server ? claim_all : NULL;
+}
+
+versus_work floor_submit(const bench_rig *rig)
+{
+    return rig->private_server ? submit_all : NULL;
+}
