@@ -33,6 +33,7 @@ struct mf_connection {
     void *arg;
     const char *subsystem;
     mf_endpoints endpoints;
+    mf_tls_context *tls; /* NULL: plain */
     int64_t connect_timeout_us;
 
     state state;
@@ -86,6 +87,7 @@ static void free_connection(mf_connection *connection)
 {
     mf__endpoints_clear(&connection->endpoints);
     mf__stream_clear(&connection->stream);
+    mf__tls_context_free(connection->tls);
     free(connection);
 }
 
@@ -262,13 +264,16 @@ static void open_stream(mf_connection *connection, int descriptor)
 
     connection->state = HANDSHAKING;
     arm(connection, &connection->timer, connection->dial_due_us);
-    mf__stream_open(&connection->stream, descriptor);
+    mf__stream_open(&connection->stream, descriptor, connection->tls,
+                    connection->endpoints.list[connection->endpoint].host);
     connection->readable =
         event_new(base, descriptor, EV_READ | EV_PERSIST, on_readable, connection);
     connection->writable = event_new(base, descriptor, EV_WRITE, on_writable, connection);
     if (connection->readable == NULL || connection->writable == NULL ||
         event_add(connection->readable, NULL) != 0)
         lose(connection, "out of memory");
+    else if (connection->stream.lost)
+        lose(connection, connection->stream.why);
     else if (connection->stream.ready)
         become_up(connection);
     else
@@ -364,6 +369,16 @@ void mf__connection_expect(mf_connection *connection, int64_t due_us)
 
 /* The rest of the interface. */
 
+static int init_tls(mf_connection *connection, const mf_connection_options *options,
+                    mf_error *error)
+{
+    for (size_t i = 0; i < options->endpoint_count; i++)
+        if (options->endpoints[i].host == NULL)
+            return mf_error_set(error, MF_EINVAL, "socket path %.100s: TLS needs a host name",
+                                options->endpoints[i].path);
+    return mf__tls_context_new(&connection->tls, options, error);
+}
+
 static int init(mf_connection *connection, const mf_connection_options *options, mf_error *error)
 {
     mf_loop *loop = connection->loop;
@@ -379,8 +394,11 @@ static int init(mf_connection *connection, const mf_connection_options *options,
         mf_timer_start(loop, &connection->timer, now) != MF_OK ||
         mf_timer_start(loop, &connection->watchdog, now + NEVER_US) != MF_OK)
         return mf_error_set(error, MF_ENOMEM, "connection: out of memory");
-    return mf__endpoints_copy(&connection->endpoints, options->endpoints, options->endpoint_count,
-                              error);
+    int code = mf__endpoints_copy(&connection->endpoints, options->endpoints,
+                                  options->endpoint_count, error);
+    if (code == MF_OK && options->tls)
+        code = init_tls(connection, options, error);
+    return code;
 }
 
 int mf__connection_open(mf_connection **out, mf_loop *loop, const mf_connection_options *options,
@@ -389,8 +407,6 @@ int mf__connection_open(mf_connection **out, mf_loop *loop, const mf_connection_
     int timeout_ms = options->connect_timeout_ms;
 
     assert(mf__loop_event_base(loop) != NULL);
-    if (options->tls)
-        return mf_error_set(error, MF_ENOTSUP, "connection: no TLS yet");
     mf_connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return mf_error_set(error, MF_ENOMEM, "connection: out of memory");

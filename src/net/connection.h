@@ -14,17 +14,21 @@
 typedef struct mf_connection mf_connection;
 
 /* Where to connect: host and port, or the path of a unix socket. Borrowed for mf__connection_open.
- */
+ * Over TLS the server's certificate must be for `host`, also behind a path. */
 typedef struct mf_endpoint {
     const char *host;
     int port;
-    const char *path; /* not NULL: a unix socket, the others are not used */
+    const char *path; /* not NULL: a unix socket, host and port are not used to connect */
 } mf_endpoint;
 
 typedef struct mf_connection_options {
-    const mf_endpoint *endpoints; /* tried in turn; strings are copied */
+    /* Strings are copied. One attempt tries them in turn, and all addresses of each, until one
+     * connects; after a loss the next attempt begins with the one behind it. */
+    const mf_endpoint *endpoints;
     size_t endpoint_count;
-    int connect_timeout_ms; /* one attempt, from name resolution to the end of the TLS handshake */
+    /* One attempt, from name resolution to the end of the TLS handshake; each endpoint has an equal
+     * part of what is left. 0: 5,000. */
+    int connect_timeout_ms;
     bool tls;
     const char *tls_ca_file, *tls_cert_file, *tls_key_file;
     const char *tls_alpn; /* e.g. "h2": the server must select it; NULL: none */
@@ -39,7 +43,9 @@ typedef struct mf_connection_events {
     /* Bytes arrived; drain from `input` what is understood. */
     void (*data)(mf_connection *connection, struct evbuffer *input, void *arg);
     /* An attempt failed, or the connection was lost; what was in its buffers is gone. A next
-     * attempt follows after a pause, unless mf__connection_close is called. */
+     * attempt follows after a pause, unless mf__connection_close is called. MF_EUNREACHABLE, or
+     * what mf__connection_fail was given; the text names the peer and the cause. Under TLS 1.3 a
+     * server that refuses our certificate does so after `up`. */
     void (*down)(mf_connection *connection, const mf_error *why, void *arg);
 } mf_connection_events;
 
@@ -52,11 +58,12 @@ void mf__connection_close(mf_connection *connection);
 
 bool mf__connection_is_up(const mf_connection *connection);
 
-/* The buffer that is sent; append to it while the connection is up. */
+/* The buffer that is sent, soon; append to it while the connection is up. */
 struct evbuffer *mf__connection_output(mf_connection *connection);
 
-/* Drops the present connection, as if it were lost, with this reason: protocol errors, refused
- * credentials. `down` follows, not from inside this call. */
+/* Drops the present connection or attempt, as if it were lost, with this reason: protocol errors,
+ * refused credentials. `down` follows, not from inside this call. Between attempts it does
+ * nothing. */
 void mf__connection_fail(mf_connection *connection, const mf_error *why);
 
 /* The peer must answer by the steady time `due_us`, or the connection is dropped with

@@ -12,10 +12,13 @@
 #include <event2/buffer.h>
 #include <stdbool.h>
 
+#include "net/tls.h"
+
 typedef struct mf_stream {
     int descriptor;                  /* -1: closed */
     struct evbuffer *input, *output; /* plain bytes */
-    bool ready;                      /* bytes can be exchanged */
+    mf_tls *tls;                     /* NULL: plain */
+    bool ready;                      /* bytes can be exchanged: the handshake is done */
     bool lost;                       /* nothing more can be read or written */
     char why[160];                   /* when lost */
 } mf_stream;
@@ -24,8 +27,10 @@ typedef struct mf_stream {
 int mf__stream_init(mf_stream *stream);
 void mf__stream_clear(mf_stream *stream);
 
-/* Takes a connected socket. */
-void mf__stream_open(mf_stream *stream, int descriptor);
+/* Takes a connected socket. With a `tls` the handshake begins: the stream is ready after a read. It
+ * may be lost at once (out of memory). */
+void mf__stream_open(mf_stream *stream, int descriptor, const mf_tls_context *tls,
+                     const char *host);
 
 /* Closes the socket; the buffers are as they were. Harmless when it is not open. */
 void mf__stream_close(mf_stream *stream);
