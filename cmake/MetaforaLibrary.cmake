@@ -70,12 +70,10 @@ function(metafora_library name)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 
-# The core asks for mf_linked_driver, and nothing in a program does: without -u the linker would
-# pass over the one object of a static driver that defines it, since drivers come before the core,
-# and under --as-needed over the whole of a shared one.
+# -u: an archive's object that defines mf_linked_driver is wanted also by a program whose own objects
+# include no header that asks for it.
 function(metafora_link_driver target)
   target_link_options(${target}_static INTERFACE LINKER:-u,mf_linked_driver)
-  target_link_options(${target}_shared INTERFACE LINKER:-u,mf_linked_driver)
   if(NOT METAFORA_SANITIZE)
     target_link_options(${target}_shared PRIVATE LINKER:-z,defs)
   endif()

@@ -64,6 +64,18 @@ MF_EXPORT void mf_broker_close(mf_broker *broker, void (*closed)(void *arg), voi
  * the store lives as long as a handle on it. */
 MF_EXPORT extern const mf_driver mf_embedded_driver;
 
+/* The driver that the program is linked with; each driver library defines it in an object of its
+ * own. A link error that names it means: link metafora-redis, metafora-etcd or metafora-embedded.
+ */
+MF_EXPORT extern const mf_driver *const mf_linked_driver;
+
+#ifndef METAFORA_LIBRARY
+/* Only the core asks for mf_linked_driver. So that a linker which drops libraries that the program
+ * itself asks nothing of (--as-needed, static archives) keeps the driver, each object asks as well.
+ */
+static const mf_driver *const *const mf__asks_for_driver __attribute__((used)) = &mf_linked_driver;
+#endif
+
 #ifdef __cplusplus
 }
 #endif

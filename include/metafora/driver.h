@@ -272,11 +272,6 @@ struct mf_driver {
                 mf_error *error);
 };
 
-/* The driver that the program is linked with; each driver library defines it in an object of its
- * own. A link error that names it means: link metafora-redis, metafora-etcd or metafora-embedded.
- */
-MF_EXPORT extern const mf_driver *const mf_linked_driver;
-
 /* Help for drivers, exported by the core. */
 
 /* Writes code and formatted text (cut to fit) to `error` unless it is NULL; returns the code. */

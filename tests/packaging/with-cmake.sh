@@ -12,7 +12,10 @@ cmake -S "$here/outside" -B "$work" -G Ninja -DCMAKE_PREFIX_PATH="$installed" \
     -DCMAKE_BUILD_TYPE=Debug -DBROKER="$broker" -DFORM="$suffix"
 cmake --build "$work"
 
-"$work/app" "$broker"
-"$work/app++" "$broker"
+# Nothing listens on port 1: opening makes a handle, the loop the connection.
+url=$broker://127.0.0.1:1
+[[ $broker != embedded ]] || url=embedded://
+"$work/app" "$broker" "$url"
+"$work/app++" "$broker" "$url"
 uses_core=$(readelf --dynamic "$work/app" | grep -c 'NEEDED.*libmetafora\.so\.0' || true)
 [[ $form == static && $uses_core -eq 0 || $form == shared && $uses_core -eq 1 ]]

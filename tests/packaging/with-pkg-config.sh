@@ -21,8 +21,11 @@ for broker in "$@"; do
     case $form in
     static) read -ra link < <(pkg-config --static --libs "$package" | sed -E 's/-l(metafora\S*)/-l:lib\1.a/g') ;;
     as-needed) read -ra link < <(echo -Wl,--as-needed "$(pkg-config --libs "$package")") ;;
-    *) read -ra link < <(pkg-config --libs "$package") ;;
+    *) read -ra link < <(echo -Wl,--no-as-needed "$(pkg-config --libs "$package")") ;;
     esac
     "${CC:-cc}" "$work/app.o" "${link[@]}" -o "$work/app-$broker"
-    "$work/app-$broker" "$broker"
+    # Nothing listens on port 1: opening makes a handle, the loop the connection.
+    url=$broker://127.0.0.1:1
+    [[ $broker != embedded ]] || url=embedded://
+    "$work/app-$broker" "$broker" "$url"
 done

@@ -26,24 +26,38 @@ static int fail(const mf_error *error)
     return 1;
 }
 
-int main(int argc, char **argv)
+/* Opens and closes a handle on `url`, by the driver that this program was linked with. */
+static int open_linked(mf_loop *loop, const char *driver, const char *url)
+{
+    mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+    mf_broker *broker = NULL;
+    mf_error error;
+
+    options.name_space = "outside";
+    if (mf_broker_open(&broker, url, &options, loop, &error) != 0)
+        return fail(&error);
+    if (strcmp(broker->driver->name, driver) != 0) {
+        fprintf(stderr, "linked with %s\n", broker->driver->name);
+        return 1;
+    }
+    mf_broker_close(broker, closed, loop);
+    mf_loop_run(loop);
+    return 0;
+}
+
+/* Uses the broker inside the process, which is there whatever was linked. */
+static int submit_and_list(mf_loop *loop)
 {
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
     mf_task_spec task = {"hello", "{\"greeting\":\"hello\"}"};
     mf_error error;
     const mf_error *why = NULL;
-    mf_loop *loop = NULL;
     mf_broker *broker = NULL;
     mf_client *client = NULL;
     size_t count = 0;
 
-    if (argc != 2 || strcmp(mf_linked_driver->name, argv[1]) != 0) {
-        fprintf(stderr, "linked with %s\n", mf_linked_driver->name);
-        return 1;
-    }
     options.name_space = "outside";
-    if (mf_loop_new(&loop, &error) != 0 ||
-        mf_broker_open(&broker, "embedded://", &options, loop, &error) != 0 ||
+    if (mf_broker_open(&broker, "embedded://", &options, loop, &error) != 0 ||
         mf_client_open(&client, broker, &error) != 0 ||
         mf_client_submit(client, &task, 1, NULL, NULL, &error) != 0 ||
         mf_client_tasks(client, found, &count, &error) != 0)
@@ -53,7 +67,22 @@ int main(int argc, char **argv)
     mf_client_close(client);
     mf_broker_close(broker, closed, loop);
     mf_loop_run(loop);
-    mf_loop_free(loop);
-    printf("%s: %u task\n", argv[1], (unsigned)count);
     return count == 1 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    mf_loop *loop = NULL;
+    mf_error error;
+    int status = 2;
+
+    if (argc != 3)
+        return status;
+    if (mf_loop_new(&loop, &error) != 0)
+        return fail(&error);
+    status = open_linked(loop, argv[1], argv[2]);
+    if (status == 0)
+        status = submit_and_list(loop);
+    mf_loop_free(loop);
+    return status;
 }
