@@ -12,10 +12,4 @@ static inline mf_balancer mf__balancer_failed(int code)
     return (mf_balancer){.version = code};
 }
 
-/* A number in [0, 1). */
-static inline double mf__balance_fraction(const mf_balance *balance)
-{
-    return (double)(mf_balance_random(balance) >> 11) * 0x1p-53;
-}
-
 #endif

@@ -6,10 +6,10 @@
  * room. Later ones in the order hold back, the longer the later they come; what nobody has taken by
  * then they claim, so that nothing waits for longer than a second.
  *
- * Releasing. A node above `threshold` times its share gives up all that exceeds the share, if the
- * others' room, which it divides with the other overloaded nodes by excess, is large enough. Shares
- * are fractions, and what a node may hold is its share rounded up: it never releases what another
- * would have to release in turn. */
+ * Releasing. A node above `threshold` times its share gives up all that exceeds its share rounded
+ * up. Since shares add up to the total, the others have room for that together below their own
+ * shares rounded up; so none has to give up in turn what it took, and all overloaded nodes can do
+ * this at once without knowing of each other. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,41 +196,16 @@ static bool can_claim(void *payload, const mf_balance *balance, const char *task
     return false;
 }
 
-typedef struct imbalance {
-    double own, all; /* what exceeds the shares of overloaded nodes */
-    double room;     /* below the shares of the others */
-    double others;   /* tasks of all other nodes */
-} imbalance;
-
-static imbalance measure(const fair *me, const mf_balance *balance)
+/* What this node holds in excess of its share. */
+static size_t excess(const fair *me, const mf_balance *balance)
 {
-    imbalance is = {0};
-    size_t self = mf_balance_self(balance);
-    double now = me->total_then - (double)me->held_then + (double)mf_balance_held(balance);
+    size_t held = mf_balance_held(balance);
+    double now = me->total_then - (double)me->held_then + (double)held;
     double total = now > me->highest_total ? now : me->highest_total;
+    double share = share_of(me, &me->nodes[mf_balance_self(balance)], total);
+    size_t most = round_up(share);
 
-    for (size_t i = 0; i < me->node_count; i++) {
-        double tasks = (double)(i == self ? mf_balance_held(balance) : me->nodes[i].tasks);
-        double share = share_of(me, &me->nodes[i], total);
-        double over = tasks - (double)round_up(share);
-        is.others += i == self ? 0 : tasks;
-        if (over < 0)
-            is.room -= over;
-        else if (tasks > share * me->threshold)
-            is.all += over;
-        if (i == self && over > 0 && tasks > share * me->threshold)
-            is.own = over;
-    }
-    return is;
-}
-
-/* This node's part of the room. A fraction of a task is one with that probability, so that ten
- * nodes that each could give half a task give five together. */
-static size_t part_of(const mf_balance *balance, const imbalance *is)
-{
-    double part = is->room < is->all ? is->own * is->room / is->all : is->own;
-    size_t whole = (size_t)part;
-    return whole + (mf__balance_fraction(balance) < part - (double)whole);
+    return (double)held > share * me->threshold && held > most ? held - most : 0;
 }
 
 /* Of `count` tasks any `wanted`, each set of them equally likely (Knuth, algorithm S). */
@@ -244,31 +219,25 @@ static void release_some(mf_balance *balance, size_t count, size_t wanted)
     }
 }
 
-static void learn(fair *me, const imbalance *is)
-{
-    if (me->released != 0)
-        me->in_vain = is->others < me->others_then + (double)me->released / 2;
-    me->in_vain &= is->own > 0;
-    me->released = 0;
-}
-
 static void balance_all(void *payload, mf_balance *balance)
 {
     fair *me = payload;
     size_t count = 0;
 
     see(me, balance);
-    imbalance is = measure(me, balance);
-    learn(me, &is);
-    size_t wanted = is.own > 0 ? part_of(balance, &is) : 0;
-    if (me->in_vain && wanted > 1)
+    size_t wanted = excess(me, balance);
+    double others = me->total_then - (double)me->held_then;
+    if (me->released != 0)
+        me->in_vain = others < me->others_then + (double)me->released / 2;
+    me->in_vain &= wanted != 0;
+    if (me->in_vain)
         wanted = 1; /* to find out whether someone takes it now */
     while (mf_balance_task(balance, count) != NULL)
         count++;
     if (wanted > count)
         wanted = count;
     me->released = wanted;
-    me->others_then = is.others;
+    me->others_then = others;
     release_some(balance, count, wanted);
 }
 
