@@ -30,6 +30,8 @@ MF_EXPORT size_t mf_balance_held(const mf_balance *balance);
 /* The live nodes, this one included with its own present count; borrowed for the call. At least
  * this node, even before the first view arrived. */
 MF_EXPORT const mf_node *mf_balance_nodes(const mf_balance *balance, size_t *count);
+/* Rises with each new view, so that what was computed from the last one can be kept until then. */
+MF_EXPORT uint64_t mf_balance_view(const mf_balance *balance);
 /* This node's place in mf_balance_nodes. */
 MF_EXPORT size_t mf_balance_self(const mf_balance *balance);
 /* The running tasks that are not being stopped, in no particular order; NULL past the last. Valid

@@ -31,6 +31,7 @@ typedef struct fair {
     double threshold;
 
     /* The last view, and what was computed from it. */
+    uint64_t view;
     const mf_node *nodes;
     size_t node_count;
     uint64_t *hashes; /* of the names */
@@ -119,14 +120,15 @@ static void take_view(fair *me, const mf_balance *balance, const mf_node *nodes,
     }
 }
 
-/* The nodes change by a new view only, and a new view is a new block. */
 static void see(fair *me, const mf_balance *balance)
 {
     size_t count;
     const mf_node *nodes = mf_balance_nodes(balance, &count);
 
-    if (nodes != me->nodes || count != me->node_count)
-        take_view(me, balance, nodes, count);
+    if (mf_balance_view(balance) == me->view && me->nodes != NULL)
+        return;
+    me->view = mf_balance_view(balance);
+    take_view(me, balance, nodes, count);
 }
 
 /* Clearly above its share by the last view, though not so far that it releases. */

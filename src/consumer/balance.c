@@ -39,3 +39,8 @@ void mf_balance_release(mf_balance *balance, mf_task *task)
     assert(balance->release != NULL);
     balance->release(balance, task);
 }
+
+uint64_t mf_balance_view(const mf_balance *balance)
+{
+    return balance->view;
+}

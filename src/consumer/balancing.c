@@ -45,6 +45,7 @@ static mf_balance context(mf_consumer *me, balancing *b)
         .nodes = me->nodes,
         .node_count = me->node_count,
         .self = me->self,
+        .view = me->views,
         .held = held,
         .task = task_at,
         .release = release,
@@ -146,6 +147,7 @@ static void remember(mf_consumer *me, const mf_node *nodes, size_t count)
         return;
     free(me->nodes);
     me->nodes = copy;
+    me->views++;
     me->node_count = count;
     for (me->self = 0; strcmp(copy[me->self].name, me->name) != 0; me->self++)
         ;

@@ -65,6 +65,7 @@ struct mf_consumer {
     mf_timer balance_timer;
     mf_node *nodes; /* the last view */
     size_t node_count, self;
+    uint64_t views; /* how many there were */
     bool balance_wanted;
 
     int posts; /* atomic: posted calls that have not run */

@@ -94,6 +94,7 @@ void mf__offers_defer(mf_task *task, int64_t until_us)
 
 void mf__offers_put_back(mf_task *task)
 {
+    task->timer.due_us = 0; /* a new offer: the balancer has not set this one aside yet */
     enter_offered(task);
 }
 

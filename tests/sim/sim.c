@@ -514,6 +514,9 @@ static bool all_closed(void *arg)
 static void tear_down(sim *s)
 {
     s->over = true;
+    mf_timer_stop(s->network, &s->fault_timer);
+    for (int i = 0; i < s->options.nodes; i++)
+        mf_timer_stop(s->network, &s->restart[i]);
     for (int i = 0; i < s->life_count; i++) {
         incarnation *life = s->lives[i];
         mf_timer_stop(s->network, &life->wake);

@@ -23,6 +23,7 @@ typedef struct fixture {
     mf_balancer balancer;
     mf_node views[2][NODES]; /* a new view is a new block */
     char names[NODES][16];
+    uint64_t view_count;
     int view;
     mf_balance balance;
     char tasks[TASKS]; /* their addresses are tasks */
@@ -58,6 +59,7 @@ static void show(fixture *f, size_t count, const size_t *held)
         .loop = f->loop,
         .nodes = nodes,
         .node_count = count,
+        .view = ++f->view_count,
         .held = held[0],
         .task = task_at,
         .release = release,
