@@ -1,0 +1,353 @@
+/* Hints: the subscribed connection, and the watchers who are told. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "server.h"
+
+/* Telling. A watcher may go, or another come, while the list is walked. */
+
+static void sweep(mf_hints *hints)
+{
+    mf_subscriber **at = &hints->subscribers;
+
+    while (*at != NULL) {
+        mf_subscriber *subscriber = *at;
+        if (subscriber->watcher != NULL) {
+            at = &subscriber->next;
+            continue;
+        }
+        *at = subscriber->next;
+        free(subscriber);
+    }
+}
+
+static void begin_walk(mf_hints *hints)
+{
+    hints->walking++;
+}
+
+static void end_walk(mf_hints *hints)
+{
+    if (--hints->walking == 0)
+        sweep(hints);
+}
+
+static void tell_down(mf_subscriber *subscriber, const mf_error *why)
+{
+    if (subscriber->told == MF_TOLD_DOWN)
+        return;
+    subscriber->told = MF_TOLD_DOWN;
+    subscriber->watcher->link(subscriber->watcher, false, why);
+}
+
+/* Without hints a watcher is not told that the link is up; once told, it can do without. */
+static void tell(mf_redis *redis, mf_subscriber *subscriber)
+{
+    if (!redis->up && redis->tried) {
+        tell_down(subscriber, &redis->why);
+    } else if (redis->up && subscriber->subscribed) {
+        if (subscriber->told != MF_TOLD_UP) {
+            subscriber->told = MF_TOLD_UP;
+            subscriber->resync = true;
+            subscriber->watcher->link(subscriber->watcher, true, NULL);
+        }
+        if (subscriber->watcher != NULL && subscriber->resync) {
+            subscriber->resync = false;
+            subscriber->watcher->resync(subscriber->watcher);
+        }
+    } else if (redis->up && subscriber->told == MF_TOLD_NOTHING && redis->hints.failed) {
+        tell_down(subscriber, &redis->hints.why);
+    }
+}
+
+void mf__hints_tell(mf_redis *redis)
+{
+    mf_hints *hints = &redis->hints;
+
+    begin_walk(hints);
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL && !redis->closing)
+            tell(redis, s);
+    end_walk(hints);
+}
+
+static void on_tell(void *arg)
+{
+    mf__hints_tell(arg);
+}
+
+/* Subscribing. */
+
+static bool is_ready(const mf_hints *hints)
+{
+    return hints->link != NULL && mf__link_is_ready(hints->link);
+}
+
+/* "<command> <channel>..." to the server, which answers once for each channel. */
+static void subscribe(mf_redis *redis, mf_subscriber *subscriber)
+{
+    mf_hints *hints = &redis->hints;
+    const char *node = subscriber->watcher->node;
+    mf_error why;
+
+    mf__parts_clear(&redis->parts);
+    mf__redis_text(redis, "SUBSCRIBE");
+    mf__redis_channel(redis);
+    if (node != NULL)
+        mf__redis_key_of(redis, MF_PREFIX_HINTS, node);
+    int channels = node != NULL ? 2 : 1;
+    hints->asked += (uint64_t)channels;
+    subscriber->asked = hints->asked;
+    subscriber->subscribed = false;
+    if (mf__link_send(hints->link, &(mf_parts){0}, &redis->parts, channels) != MF_OK) {
+        mf_error_set(&why, MF_ENOMEM, "redis: out of memory");
+        mf__link_fail(hints->link, &why);
+    }
+}
+
+static void on_ready(mf_link *link, void *arg)
+{
+    mf_redis *redis = arg;
+    mf_hints *hints = &redis->hints;
+
+    (void)link;
+    hints->asked = hints->answered = 0;
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL)
+            subscribe(redis, s);
+}
+
+static void on_subscribed(mf_redis *redis)
+{
+    mf_hints *hints = &redis->hints;
+
+    hints->answered++;
+    hints->failed = false;
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (!s->subscribed && s->asked <= hints->answered)
+            s->subscribed = s->resync = true;
+    mf__hints_tell(redis);
+}
+
+static void on_down(mf_link *link, const mf_error *why, void *arg)
+{
+    mf_redis *redis = arg;
+    mf_hints *hints = &redis->hints;
+
+    (void)link;
+    hints->failed = true;
+    hints->why = *why;
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        s->subscribed = false;
+    mf__hints_tell(redis);
+}
+
+/* Messages: "<kind> <token>", then an id on each further line. */
+
+typedef void (*tell_fn)(mf_watcher *watcher, const char *const *ids, size_t count);
+
+static tell_fn slot_of(const mf_watcher *watcher, const char *kind)
+{
+    if (strcmp(kind, "claimable") == 0)
+        return watcher->claimable;
+    if (strcmp(kind, "taken") == 0)
+        return watcher->taken;
+    if (strcmp(kind, "removed") == 0)
+        return watcher->removed;
+    return NULL;
+}
+
+/* The lines of the text, cut apart in place, without those that are no ids. */
+static size_t split_ids(mf_redis *redis, char *text)
+{
+    mf_hints *hints = &redis->hints;
+    size_t count = 0;
+    char *line;
+
+    while ((line = strsep(&text, "\n")) != NULL) {
+        if (mf_check_task_id("", line, NULL) != MF_OK) {
+            mf__redis_damage(redis, "a hint names a task by an id that is none");
+            continue;
+        }
+        if (count == hints->ids_size) {
+            size_t size = count * 2 + 64;
+            const char **ids = realloc(hints->ids, size * sizeof *ids);
+            if (ids == NULL)
+                return count; /* hints may be lost */
+            hints->ids = ids;
+            hints->ids_size = size;
+        }
+        hints->ids[count++] = line;
+    }
+    return count;
+}
+
+/* All watchers caused it themselves. */
+static bool is_own(const mf_hints *hints, const char *token)
+{
+    for (const mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL &&
+            (s->watcher->token == NULL || strcmp(s->watcher->token, token) != 0))
+            return false;
+    return true;
+}
+
+static void on_hint(mf_redis *redis, char *text)
+{
+    mf_hints *hints = &redis->hints;
+    char *kind = strsep(&text, " ");
+    char *token = strsep(&text, "\n");
+
+    if (token == NULL || text == NULL || is_own(hints, token))
+        return;
+    size_t count = split_ids(redis, text);
+    begin_walk(hints);
+    for (mf_subscriber *s = hints->subscribers; s != NULL && count > 0; s = s->next) {
+        tell_fn slot = s->watcher != NULL ? slot_of(s->watcher, kind) : NULL;
+        if (slot != NULL && (s->watcher->token == NULL || strcmp(s->watcher->token, token) != 0))
+            slot(s->watcher, hints->ids, count);
+    }
+    end_walk(hints);
+}
+
+static void on_command_hint(mf_redis *redis, const char *node)
+{
+    mf_hints *hints = &redis->hints;
+
+    begin_walk(hints);
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL && s->watcher->node != NULL && strcmp(s->watcher->node, node) == 0)
+            s->watcher->command(s->watcher);
+    end_walk(hints);
+}
+
+static void on_message(mf_redis *redis, const mf_value *channel, const mf_value *message)
+{
+    const mf_name *prefix = &redis->prefixes[MF_PREFIX_HINTS];
+
+    if (channel->type != MF_VALUE_STRING || message->type != MF_VALUE_STRING || redis->closing)
+        return;
+    if (strcmp(channel->text, redis->keys[MF_KEY_HINTS].text) == 0)
+        on_hint(redis, message->text);
+    else if (strncmp(channel->text, prefix->text, prefix->length) == 0)
+        on_command_hint(redis, channel->text + prefix->length);
+}
+
+static bool on_reply(mf_link *link, const mf_value *value, void *arg)
+{
+    mf_redis *redis = arg;
+
+    if (mf__value_is_array(value, 3)) {
+        if (mf__value_equals(&value->items[0], "message")) {
+            on_message(redis, &value->items[1], &value->items[2]);
+            return false;
+        }
+        if (mf__value_equals(&value->items[0], "subscribe"))
+            on_subscribed(redis);
+        return true;
+    }
+    mf_error why;
+    if (value->type == MF_VALUE_ERROR) {
+        bool drop;
+        mf__server_error("subscribe", value->text, &drop, &why);
+    } else {
+        mf_error_set(&why, MF_EPROTO, "%s: subscribe: the answer is not understood",
+                     mf__link_peer(link));
+    }
+    mf__link_fail(link, &why);
+    return true;
+}
+
+static const mf_link_events link_events = {
+    .ready = on_ready,
+    .reply = on_reply,
+    .down = on_down,
+};
+
+/* Watching. */
+
+static mf_subscriber *find(mf_hints *hints, const mf_watcher *watcher)
+{
+    mf_subscriber *s = hints->subscribers;
+
+    while (s != NULL && s->watcher != watcher)
+        s = s->next;
+    return s;
+}
+
+void mf__hints_watch(mf_broker *broker, mf_watcher *watcher)
+{
+    mf_redis *redis = (mf_redis *)broker;
+    mf_hints *hints = &redis->hints;
+    mf_subscriber *subscriber = calloc(1, sizeof *subscriber);
+    mf_error error;
+
+    if (subscriber == NULL)
+        abort(); /* the slot cannot fail, and a watcher that is never told waits for ever */
+    subscriber->watcher = watcher;
+    subscriber->next = hints->subscribers;
+    hints->subscribers = subscriber;
+    if (hints->link == NULL && mf__link_open(&hints->link, broker->loop, &redis->settings,
+                                             &link_events, redis, &error) != MF_OK) {
+        hints->link = NULL;
+        hints->failed = true;
+        hints->why = error;
+    } else if (is_ready(hints)) {
+        subscribe(redis, subscriber);
+    }
+    mf_defer(broker->loop, &hints->tell);
+}
+
+static bool is_watched(const mf_hints *hints, const char *node)
+{
+    for (const mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL && s->watcher->node != NULL && strcmp(s->watcher->node, node) == 0)
+            return true;
+    return false;
+}
+
+void mf__hints_unwatch(mf_broker *broker, mf_watcher *watcher)
+{
+    mf_redis *redis = (mf_redis *)broker;
+    mf_hints *hints = &redis->hints;
+    mf_subscriber *subscriber = find(hints, watcher);
+
+    if (subscriber == NULL)
+        return;
+    subscriber->watcher = NULL;
+    if (watcher->node != NULL && is_ready(hints) && !is_watched(hints, watcher->node)) {
+        mf__parts_clear(&redis->parts);
+        mf__redis_text(redis, "UNSUBSCRIBE");
+        mf__redis_key_of(redis, MF_PREFIX_HINTS, watcher->node);
+        (void)mf__link_send(hints->link, &(mf_parts){0}, &redis->parts, 1);
+    }
+    if (hints->walking == 0)
+        sweep(hints);
+}
+
+bool mf__hints_have_session(const mf_redis *redis)
+{
+    for (const mf_subscriber *s = redis->hints.subscribers; s != NULL; s = s->next)
+        if (s->watcher != NULL && s->watcher->token != NULL)
+            return true;
+    return false;
+}
+
+void mf__hints_init(mf_redis *redis)
+{
+    mf_deferred_init(&redis->hints.tell, on_tell, redis);
+}
+
+void mf__hints_clear(mf_redis *redis)
+{
+    mf_hints *hints = &redis->hints;
+
+    mf_deferred_cancel(redis->broker.loop, &hints->tell);
+    if (hints->link != NULL)
+        mf__link_close(hints->link);
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        s->watcher = NULL;
+    sweep(hints);
+    free(hints->ids);
+}

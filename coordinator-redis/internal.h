@@ -1,0 +1,221 @@
+/* The driver's handle, and what its files share. */
+#ifndef MF_REDIS_INTERNAL_H
+#define MF_REDIS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <metafora/driver.h>
+
+#include "link.h"
+#include "protocol.h"
+#include "scripts.h"
+
+typedef struct mf_redis mf_redis;
+
+/* A kind of request: how it is written, and how its answer is read. */
+typedef struct mf_operation {
+    const char *what;        /* for error texts: "claim" */
+    const mf_script *script; /* NULL: a plain command */
+    /* Normally a script is called by its SHA1, and by its text only when the server does not know
+     * it. Then later requests, already under way, may overtake it. Those that others must not
+     * overtake are always sent as text. */
+    bool ordered;
+    bool replicated; /* to be followed by WAIT, when replicas must confirm */
+    /* Adds the parts: of a script its keys and arguments. */
+    void (*write)(mf_redis *redis, mf_request *request);
+    /* Reads an answer that is no error into the request and sets error.code. */
+    void (*read)(mf_redis *redis, mf_request *request, const mf_value *answer);
+    /* May be NULL. Takes back what `read` gave, for the request fails after all. */
+    void (*discard)(mf_redis *redis, mf_request *request);
+} mf_operation;
+
+typedef struct mf_request_list {
+    mf_request *first, *last;
+} mf_request_list;
+
+/* Keys without a variable part. */
+typedef enum mf_key {
+    MF_KEY_TASKS,
+    MF_KEY_READY,
+    MF_KEY_SESSIONS,
+    MF_KEY_NODES,
+    MF_KEY_COUNTS,
+    MF_KEY_FENCE,
+    MF_KEY_HINTS, /* a channel */
+    MF_KEY_COUNT
+} mf_key;
+
+/* Beginnings of the others. */
+typedef enum mf_prefix {
+    MF_PREFIX_OWNER,
+    MF_PREFIX_NODE,
+    MF_PREFIX_HELD,
+    MF_PREFIX_COMMANDS,
+    MF_PREFIX_SUBMITTED,
+    MF_PREFIX_HINTS, /* channels */
+    MF_PREFIX_COUNT
+} mf_prefix;
+
+typedef struct mf_name {
+    char *text;
+    size_t length;
+} mf_name;
+
+/* A consumer that watches. */
+typedef struct mf_subscriber {
+    struct mf_subscriber *next;
+    mf_watcher *watcher; /* NULL: gone, to be freed when nobody walks the list */
+    enum { MF_TOLD_NOTHING, MF_TOLD_UP, MF_TOLD_DOWN } told;
+    uint64_t asked; /* number of its last subscription on this connection */
+    bool subscribed;
+    bool resync;
+} mf_subscriber;
+
+typedef struct mf_hints {
+    mf_link *link; /* from the first watcher on */
+    mf_subscriber *subscribers;
+    unsigned walking;
+    uint64_t asked, answered; /* subscriptions on this connection */
+    bool failed;              /* the last attempt has */
+    mf_error why;
+    mf_deferred tell;
+    const char **ids; /* room for those of one hint */
+    size_t ids_size;
+} mf_hints;
+
+/* Finds sessions that have lapsed, and gives back what they held. */
+typedef struct mf_reaper {
+    mf_timer timer;
+    mf_request request;
+    bool looking;    /* the request is under way */
+    size_t reaping;  /* sessions under way */
+    int64_t next_ms; /* until another look, found so far; -1: nothing found */
+    size_t limit;    /* of sessions a look */
+} mf_reaper;
+
+struct mf_redis {
+    mf_broker broker; /* first */
+    mf_link_settings settings;
+    mf_url url;
+    char *strings[4]; /* of the settings */
+    mf_endpoint *endpoints;
+    int wait_replicas;
+    bool wait_for_broker;
+
+    mf_name keys[MF_KEY_COUNT];
+    mf_name prefixes[MF_PREFIX_COUNT];
+
+    mf_link *link;
+    bool up;    /* the link is ready */
+    bool tried; /* the first attempt to connect has ended */
+    bool was_up;
+    mf_error why; /* it is not up */
+
+    mf_request_list waiting;  /* for the first attempt */
+    mf_request_list sent;     /* in order; the first one's answer comes next */
+    mf_request_list finished; /* to be called back */
+    mf_deferred finish;
+    mf_parts parts, head;
+    size_t key_parts; /* of the parts written so far, those that are keys */
+    bool confirming;  /* the first of `sent` was answered, and waits for replicas */
+
+    mf_hints hints;
+    mf_reaper reaper;
+
+    void *room; /* for records that requests give out, valid during done() */
+    size_t room_size;
+
+    int64_t damage_since_us;
+    unsigned damage_count;
+
+    bool closing;
+    mf_deferred close_call;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* Requests (requests.c). */
+
+void mf__redis_submit(mf_redis *redis, mf_request *request, const mf_operation *operation);
+/* Calls the request back later, with this error. */
+void mf__redis_finish_later(mf_redis *redis, mf_request *request, int code, const char *text);
+/* Requests wait although an attempt to connect has failed: there was none that succeeded. */
+bool mf__redis_waits(const mf_redis *redis);
+/* Fails every request that is under way. */
+void mf__redis_fail_sent(mf_redis *redis, int code, const char *text);
+void mf__redis_fail_waiting(mf_redis *redis, const mf_error *why);
+void mf__redis_send_waiting(mf_redis *redis);
+bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg);
+void mf__redis_run_finished(void *arg);
+/* The answer is of a form that none of our scripts gives. */
+void mf__redis_misunderstood(mf_redis *redis, mf_request *request);
+
+void mf__redis_key(mf_redis *redis, mf_key key);
+void mf__redis_key_of(mf_redis *redis, mf_prefix prefix, const char *name);
+void mf__redis_key_of_bytes(mf_redis *redis, mf_prefix prefix, const char *name, size_t length);
+void mf__redis_text(mf_redis *redis, const char *text);
+void mf__redis_number(mf_redis *redis, int64_t number);
+void mf__redis_session(mf_redis *redis, const mf_session *session); /* token and epoch */
+void mf__redis_channel(mf_redis *redis);
+void mf__redis_id_start(mf_redis *redis); /* where the id begins in an owner key, from 1 */
+
+/* Room for `count` records of `size`, the same at each call. NULL: MF_ENOMEM is set. */
+void *mf__redis_room(mf_redis *redis, mf_request *request, size_t count, size_t size);
+
+/* Logs that a record in the broker is damaged; not more than a few in a minute. */
+void mf__redis_damage(mf_redis *redis, const char *format, ...) MF_PRINTF(2, 3);
+
+/* Names (names.c). */
+
+int mf__redis_names_init(mf_redis *redis, const char *name_space, mf_error *error);
+void mf__redis_names_clear(mf_redis *redis);
+
+/* "<token> <fence> <node>", cut into its parts; false: it is none. */
+bool mf__redis_parse_owner(char *value, const char **node, uint64_t *fence);
+
+/* The scan commands' cursors; in a page's request "" is the first, and the end (tasks.c). */
+bool mf__redis_read_cursor(mf_page_request *request, const mf_value *cursor);
+void mf__redis_write_cursor(mf_redis *redis, const mf_page_request *request);
+bool mf__redis_is_id(const mf_value *value);
+
+/* Hints (hints.c). */
+
+void mf__hints_init(mf_redis *redis);
+void mf__hints_clear(mf_redis *redis);
+/* Tells the watchers what has become of the links. */
+void mf__hints_tell(mf_redis *redis);
+void mf__hints_watch(mf_broker *broker, mf_watcher *watcher);
+void mf__hints_unwatch(mf_broker *broker, mf_watcher *watcher);
+bool mf__hints_have_session(const mf_redis *redis);
+
+/* Reaping (reap.c). */
+
+void mf__reaper_init(mf_redis *redis);
+void mf__reaper_stop(mf_redis *redis);
+/* The first session lapses in `ms`. */
+void mf__reaper_look_in(mf_redis *redis, int64_t ms);
+/* Gives back all that an ended session still holds, then calls done(error, arg), once. */
+void mf__reap_session(mf_redis *redis, const char *token,
+                      void (*done)(mf_redis *redis, const mf_error *error, int64_t wait_ms,
+                                   void *arg),
+                      void *arg);
+
+/* Slots. */
+
+void mf__redis_join(mf_broker *broker, mf_join_request *request);
+void mf__redis_leave(mf_broker *broker, mf_session_request *request);
+void mf__redis_renew(mf_broker *broker, mf_renew_request *request);
+void mf__redis_claim(mf_broker *broker, mf_claims_request *request);
+void mf__redis_release(mf_broker *broker, mf_claims_request *request);
+void mf__redis_done(mf_broker *broker, mf_claims_request *request);
+void mf__redis_claimable(mf_broker *broker, mf_page_request *request);
+void mf__redis_receive(mf_broker *broker, mf_receive_request *request);
+void mf__redis_submit_tasks(mf_broker *broker, mf_items_request *request);
+void mf__redis_remove_tasks(mf_broker *broker, mf_items_request *request);
+void mf__redis_tasks(mf_broker *broker, mf_page_request *request);
+void mf__redis_lookup(mf_broker *broker, mf_lookup_request *request);
+void mf__redis_nodes(mf_broker *broker, mf_nodes_request *request);
+void mf__redis_send(mf_broker *broker, mf_send_request *request);
+
+#endif

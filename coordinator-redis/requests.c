@@ -1,0 +1,338 @@
+/* Requests on their way: waiting, sent, finished. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "server.h"
+
+enum {
+    AS_TEXT = 1,       /* in request->tag: its script goes as text */
+    AGAIN = 2,         /* it was not executed and is to be sent again */
+    CONFIRM_MS = 500,  /* at most, for replicas */
+    DAMAGE_LINES = 20, /* a minute */
+    DAMAGE_US = 60000000,
+};
+
+static const char being_dropped[] = "redis: the connection is being dropped";
+
+static void append(mf_request_list *list, mf_request *request)
+{
+    request->next = NULL;
+    if (list->last != NULL)
+        list->last->next = request;
+    else
+        list->first = request;
+    list->last = request;
+}
+
+static mf_request *take_first(mf_request_list *list)
+{
+    mf_request *request = list->first;
+
+    list->first = request->next;
+    if (list->first == NULL)
+        list->last = NULL;
+    return request;
+}
+
+/* Not called back from here: the caller may be inside a slot. */
+void mf__redis_finish_later(mf_redis *redis, mf_request *request, int code, const char *text)
+{
+    mf_error_set(&request->error, code, "%s", text);
+    append(&redis->finished, request);
+    mf_defer(redis->broker.loop, &redis->finish);
+}
+
+void mf__redis_run_finished(void *arg)
+{
+    mf_redis *redis = arg;
+
+    while (redis->finished.first != NULL) {
+        mf_request *request = take_first(&redis->finished);
+        request->done(request);
+    }
+}
+
+/* Writing. */
+
+void mf__redis_key(mf_redis *redis, mf_key key)
+{
+    mf__parts_add(&redis->parts, redis->keys[key].text, redis->keys[key].length);
+    redis->key_parts++;
+}
+
+void mf__redis_key_of(mf_redis *redis, mf_prefix prefix, const char *name)
+{
+    mf__redis_key_of_bytes(redis, prefix, name, strlen(name));
+}
+
+void mf__redis_key_of_bytes(mf_redis *redis, mf_prefix prefix, const char *name, size_t length)
+{
+    mf__parts_add_pair(&redis->parts, redis->prefixes[prefix].text, redis->prefixes[prefix].length,
+                       name, length);
+    redis->key_parts++;
+}
+
+void mf__redis_text(mf_redis *redis, const char *text)
+{
+    mf__parts_add_text(&redis->parts, text);
+}
+
+void mf__redis_number(mf_redis *redis, int64_t number)
+{
+    mf__parts_add_number(&redis->parts, number);
+}
+
+void mf__redis_session(mf_redis *redis, const mf_session *session)
+{
+    mf__redis_text(redis, session->token);
+    mf__redis_number(redis, (int64_t)session->epoch);
+}
+
+void mf__redis_channel(mf_redis *redis)
+{
+    mf__redis_text(redis, redis->keys[MF_KEY_HINTS].text);
+}
+
+void mf__redis_id_start(mf_redis *redis)
+{
+    mf__redis_number(redis, (int64_t)redis->prefixes[MF_PREFIX_OWNER].length + 1);
+}
+
+static void write_head(mf_redis *redis, const mf_script *script, bool as_text)
+{
+    mf_parts *head = &redis->head;
+
+    mf__parts_clear(head);
+    if (script == NULL)
+        return;
+    mf__parts_add_text(head, as_text ? "EVAL" : "EVALSHA");
+    if (as_text)
+        mf__parts_add(head, script->text, script->length);
+    else
+        mf__parts_add_text(head, script->sha);
+    mf__parts_add_number(head, (int64_t)redis->key_parts);
+}
+
+static bool is_confirmed(const mf_redis *redis, const mf_operation *operation)
+{
+    return operation->replicated && redis->wait_replicas > 0;
+}
+
+static int send_wait(mf_redis *redis)
+{
+    mf__parts_clear(&redis->parts);
+    mf__redis_text(redis, "WAIT");
+    mf__redis_number(redis, redis->wait_replicas);
+    mf__redis_number(redis, CONFIRM_MS);
+    return mf__link_send(redis->link, &(mf_parts){0}, &redis->parts, 1);
+}
+
+static void send_now(mf_redis *redis, mf_request *request)
+{
+    const mf_operation *operation = request->driver;
+    bool as_text = operation->ordered || (request->tag & AS_TEXT) != 0;
+
+    mf__parts_clear(&redis->parts);
+    redis->key_parts = 0;
+    operation->write(redis, request);
+    write_head(redis, operation->script, as_text);
+    if (request->sent_us == 0)
+        request->sent_us = mf_loop_now_us(redis->broker.loop);
+    if (mf__link_send(redis->link, &redis->head, &redis->parts, 1) != MF_OK) {
+        mf__redis_finish_later(redis, request, MF_ENOMEM, "redis: out of memory");
+        return;
+    }
+    append(&redis->sent, request);
+    if (is_confirmed(redis, operation) && send_wait(redis) != MF_OK) {
+        mf_error why;
+        mf_error_set(&why, MF_ENOMEM, "redis: out of memory");
+        mf__link_fail(redis->link, &why);
+    }
+}
+
+bool mf__redis_waits(const mf_redis *redis)
+{
+    return redis->wait_for_broker && !redis->was_up && redis->why.code != MF_EREFUSED;
+}
+
+void mf__redis_submit(mf_redis *redis, mf_request *request, const mf_operation *operation)
+{
+    request->driver = (void *)operation;
+    request->tag = 0;
+    request->sent_us = 0;
+    request->error = (mf_error){.code = MF_OK};
+    if (redis->closing)
+        mf__redis_finish_later(redis, request, MF_ECLOSED, "redis: the handle is closing");
+    else if (redis->up && mf__link_is_ready(redis->link))
+        send_now(redis, request);
+    else if (redis->up)
+        mf__redis_finish_later(redis, request, MF_EUNREACHABLE, being_dropped);
+    else if (redis->tried && !mf__redis_waits(redis))
+        mf__redis_finish_later(redis, request, redis->why.code, redis->why.text);
+    else
+        append(&redis->waiting, request);
+}
+
+void mf__redis_send_waiting(mf_redis *redis)
+{
+    mf_request_list waiting = redis->waiting;
+
+    redis->waiting = (mf_request_list){0};
+    while (waiting.first != NULL)
+        send_now(redis, take_first(&waiting));
+}
+
+void mf__redis_fail_waiting(mf_redis *redis, const mf_error *why)
+{
+    while (redis->waiting.first != NULL)
+        mf__redis_finish_later(redis, take_first(&redis->waiting), why->code, why->text);
+}
+
+static void discard(mf_redis *redis, mf_request *request)
+{
+    const mf_operation *operation = request->driver;
+
+    if (request->error.code == MF_OK && operation->discard != NULL)
+        operation->discard(redis, request);
+}
+
+void mf__redis_fail_sent(mf_redis *redis, int code, const char *text)
+{
+    if (redis->confirming)
+        discard(redis, redis->sent.first);
+    redis->confirming = false;
+    while (redis->sent.first != NULL)
+        mf__redis_finish_later(redis, take_first(&redis->sent), code, text);
+}
+
+/* Answers. */
+
+void mf__redis_misunderstood(mf_redis *redis, mf_request *request)
+{
+    const mf_operation *operation = request->driver;
+
+    mf_error_set(&request->error, MF_EPROTO, "%s: %s: the answer is not understood",
+                 mf__link_peer(redis->link), operation->what);
+    mf__link_fail(redis->link, &request->error);
+}
+
+static void take_error(mf_redis *redis, mf_request *request, const char *text)
+{
+    const mf_operation *operation = request->driver;
+    char what[160];
+    bool drop;
+
+    snprintf(what, sizeof what, "%.120s: %s", mf__link_peer(redis->link), operation->what);
+    mf__server_error(what, text, &drop, &request->error);
+    if (drop)
+        mf__link_fail(redis->link, &request->error);
+}
+
+static bool is_unknown_script(const mf_request *request, const mf_value *value)
+{
+    return value->type == MF_VALUE_ERROR && (request->tag & AS_TEXT) == 0 &&
+           strncmp(value->text, "NOSCRIPT", 8) == 0;
+}
+
+static void complete(mf_redis *redis)
+{
+    mf_request *request = take_first(&redis->sent);
+
+    if ((request->tag & AGAIN) == 0) {
+        request->done(request);
+        return;
+    }
+    request->tag &= ~AGAIN;
+    if (mf__link_is_ready(redis->link))
+        send_now(redis, request);
+    else
+        mf__redis_finish_later(redis, request, MF_EUNREACHABLE, being_dropped);
+}
+
+static void take_confirmation(mf_redis *redis, const mf_value *value)
+{
+    mf_request *request = redis->sent.first;
+    uint64_t replicas = 0;
+
+    redis->confirming = false;
+    if ((request->tag & AGAIN) == 0 && request->error.code == MF_OK &&
+        (!mf__value_number(value, &replicas) || replicas < (uint64_t)redis->wait_replicas)) {
+        discard(redis, request);
+        mf_error_set(&request->error, MF_EUNKNOWN,
+                     "%s: %s: confirmed by %llu of %d replicas (wait_replicas)",
+                     mf__link_peer(redis->link), ((const mf_operation *)request->driver)->what,
+                     (unsigned long long)replicas, redis->wait_replicas);
+    }
+    complete(redis);
+}
+
+bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg)
+{
+    mf_redis *redis = arg;
+    mf_request *request = redis->sent.first;
+
+    (void)link;
+    if (request == NULL) {
+        mf_error why;
+        mf_error_set(&why, MF_EPROTO, "%s: a reply that was not asked for", mf__link_peer(link));
+        mf__link_fail(link, &why);
+        return false;
+    }
+    const mf_operation *operation = request->driver;
+    if (redis->confirming) {
+        take_confirmation(redis, value);
+        return true;
+    }
+    if (is_unknown_script(request, value)) {
+        request->tag |= AS_TEXT | AGAIN;
+    } else if (value->type == MF_VALUE_ERROR) {
+        take_error(redis, request, value->text);
+    } else {
+        operation->read(redis, request, value);
+    }
+    if (is_confirmed(redis, operation))
+        redis->confirming = true;
+    else
+        complete(redis);
+    return true;
+}
+
+/* For those that read answers. */
+
+void *mf__redis_room(mf_redis *redis, mf_request *request, size_t count, size_t size)
+{
+    if (count * size > redis->room_size) {
+        void *room = realloc(redis->room, count * size);
+        if (room == NULL) {
+            mf_error_set(&request->error, MF_ENOMEM, "redis: out of memory");
+            return NULL;
+        }
+        redis->room = room;
+        redis->room_size = count * size;
+    }
+    return redis->room;
+}
+
+void mf__redis_damage(mf_redis *redis, const char *format, ...)
+{
+    int64_t now = mf_loop_now_us(redis->broker.loop);
+    char text[640];
+    va_list arguments;
+
+    if (now - redis->damage_since_us > DAMAGE_US) {
+        redis->damage_since_us = now;
+        redis->damage_count = 0;
+    }
+    if (++redis->damage_count > DAMAGE_LINES)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    mf_log(redis->broker.loop, MF_LOG_WARN, "redis", "damaged: %s%s", text,
+           redis->damage_count == DAMAGE_LINES ? " (more of these are not logged for a minute)"
+                                               : "");
+}

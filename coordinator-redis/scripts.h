@@ -1,0 +1,30 @@
+/* The Lua scripts, built in from scripts/ without their comments. Each script's file says which
+ * keys and arguments it takes, and what it answers. */
+#ifndef MF_REDIS_SCRIPTS_H
+#define MF_REDIS_SCRIPTS_H
+
+#include <stddef.h>
+
+typedef struct mf_script {
+    const char *text;
+    size_t length;
+    const char *sha; /* what EVALSHA takes: SHA1 of the text, 40 hexadecimal digits */
+} mf_script;
+
+extern const mf_script mf__script_claim;
+extern const mf_script mf__script_claimable;
+extern const mf_script mf__script_done;
+extern const mf_script mf__script_join;
+extern const mf_script mf__script_lapsed;
+extern const mf_script mf__script_leave;
+extern const mf_script mf__script_lookup;
+extern const mf_script mf__script_nodes;
+extern const mf_script mf__script_reap;
+extern const mf_script mf__script_receive;
+extern const mf_script mf__script_release;
+extern const mf_script mf__script_remove;
+extern const mf_script mf__script_renew;
+extern const mf_script mf__script_send;
+extern const mf_script mf__script_submit;
+
+#endif

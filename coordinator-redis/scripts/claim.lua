@@ -1,0 +1,64 @@
+-- Claims tasks for a session.
+-- KEYS: node, sessions, tasks, ready, held, counts, fence, then an owner key for each task.
+-- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key.
+-- Answer: for each task its properties (granted), nil (gone), 1 (taken), 2 (owner key damaged) or
+-- 3 (it was listed as claimable without being a task); then the fence of what was granted; then, for
+-- tasks that the session held already, pairs of place and fence.
+-- include session.lua
+-- include clock.lua
+local fixed, sub, pcall = 7, string.sub, redis.pcall
+local lease, from = ARGV[3], tonumber(ARGV[6])
+local fence = math.max((tonumber(call('GET', KEYS[7])) or 0) + 1, now_us)
+if fence > 9007199254740991 then
+    return redis.error_reply('DAMAGED the fence counter is out of range')
+end
+fence = string.format('%.0f', fence)
+local mine = token .. ' '
+local owner = mine .. fence .. ' ' .. ARGV[4]
+
+local ids = {}
+for i = fixed + 1, #KEYS do
+    ids[i - fixed] = sub(KEYS[i], from)
+end
+local n = #ids
+call('ZCARD', KEYS[4])
+local held = call('SCARD', KEYS[5])
+local answer = call('HMGET', KEYS[3], unpack(ids))
+answer[n + 1] = fence
+
+local granted, last = {}, n + 1
+for i = 1, n do
+    if answer[i] then
+        local key = KEYS[fixed + i]
+        local old = pcall('SET', key, owner, 'NX', 'GET', 'PX', lease)
+        if not old then
+            granted[#granted + 1] = ids[i]
+        elseif type(old) ~= 'string' then
+            if sub(old.err, 1, 9) ~= 'WRONGTYPE' then
+                return old
+            end
+            answer[i] = 2
+        elseif sub(old, 1, #mine) == mine then
+            call('PEXPIRE', key, lease)
+            granted[#granted + 1] = ids[i]
+            answer[last + 1] = i
+            answer[last + 2] = string.match(old, '^%S+ (%d+)') or '0'
+            last = last + 2
+        else
+            answer[i] = 1
+        end
+    elseif call('ZREM', KEYS[4], ids[i]) == 1 then
+        answer[i] = 3
+    end
+end
+
+if #granted > 0 then
+    call('SET', KEYS[7], fence)
+    call('ZREM', KEYS[4], unpack(granted))
+    held = held + call('SADD', KEYS[5], unpack(granted))
+    call('HSET', KEYS[6], token, held)
+    call('PEXPIRE', KEYS[1], lease)
+    call('ZADD', KEYS[2], now + lease, token)
+    call('PUBLISH', ARGV[5], 'taken ' .. token .. '\n' .. table.concat(granted, '\n'))
+end
+return answer

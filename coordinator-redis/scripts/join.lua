@@ -1,0 +1,26 @@
+-- Makes a session known, or known again with a higher epoch.
+-- KEYS: node, sessions, nodes.
+-- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name.
+-- Answer: 1 and the ms until the first session lapses; or 0, the token of the session that has the
+-- name, and the ms until it lapses.
+-- include clock.lua
+local call = redis.call
+local token, epoch, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local session = call('HMGET', KEYS[1], 'token', 'epoch')
+local holder, known = session[1], tonumber(session[2])
+if holder == token then
+    if known and epoch < known then
+        return redis.error_reply('STALE the session has joined again since')
+    end
+elseif holder then
+    if ARGV[6] ~= '1' then
+        return { 0, holder, call('PTTL', KEYS[1]) }
+    end
+    -- A score of 0 says that the session has ended, not lapsed: see reap.lua.
+    call('ZADD', KEYS[2], 'XX', 0, holder)
+end
+call('HSET', KEYS[1], 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
+call('PEXPIRE', KEYS[1], lease)
+call('ZADD', KEYS[2], now + lease, token)
+call('HSET', KEYS[3], token, ARGV[4] .. ' ' .. ARGV[5])
+return { 1, math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now) }

@@ -1,0 +1,59 @@
+-- Gives back what a lapsed or ended session held, some tasks a call.
+-- KEYS: sessions, held, tasks, ready, counts, nodes, then an owner key for each task of this call.
+-- ARGV: token, hint channel, where the id begins in an owner key, how many ids to answer.
+-- Answer: how many were given back or dropped; ms to wait before the session, or a claim that
+-- outlives it, can have ended (0: no need to); then ids for the next call, none when all is done.
+-- include clock.lua
+local call, sub = redis.call, string.sub
+local fixed, token, from = 6, ARGV[1], tonumber(ARGV[3])
+local expiry = tonumber(call('ZSCORE', KEYS[1], token))
+if expiry and expiry > now then
+    return { 0, math.ceil(expiry - now) }
+end
+call('ZCARD', KEYS[4])
+
+local ended, mine = expiry == 0, token .. ' '
+local ids, freed, dropped, wait = {}, {}, 0, 0
+for i = fixed + 1, #KEYS do
+    ids[#ids + 1] = sub(KEYS[i], from)
+end
+if #ids > 0 then
+    local held = call('SMISMEMBER', KEYS[2], unpack(ids))
+    local owners = call('MGET', unpack(KEYS, fixed + 1))
+    for i = 1, #ids do
+        local owner, key = owners[i], KEYS[fixed + i]
+        local own = owner and sub(owner, 1, #mine) == mine
+        if own and ended then
+            call('DEL', key)
+            own, owner = false, false
+        end
+        if held[i] == 1 then
+            if own then
+                local left = math.max(call('PTTL', key), 1)
+                wait = wait == 0 and left or math.min(wait, left)
+            else
+                call('SREM', KEYS[2], ids[i])
+                dropped = dropped + 1
+                if not owner and call('HEXISTS', KEYS[3], ids[i]) == 1 then
+                    call('ZADD', KEYS[4], 'NX', stamp, ids[i])
+                    freed[#freed + 1] = ids[i]
+                end
+            end
+        end
+    end
+end
+if #freed > 0 then
+    call('PUBLISH', ARGV[2], 'claimable -\n' .. table.concat(freed, '\n'))
+end
+
+local answer = call('SRANDMEMBER', KEYS[2], ARGV[4])
+if #answer == 0 then
+    call('ZREM', KEYS[1], token)
+    call('HDEL', KEYS[5], token)
+    call('HDEL', KEYS[6], token)
+else
+    call('HSET', KEYS[5], token, call('SCARD', KEYS[2]))
+end
+table.insert(answer, 1, dropped)
+table.insert(answer, 2, wait)
+return answer

@@ -1,0 +1,15 @@
+-- Makes tasks of a session claimable. Keys, arguments and answer: see ending.lua.
+-- include ending.lua
+if #ids > 0 then
+    local entries = {}
+    for i = 1, #ids do
+        entries[2 * i - 1] = stamp
+        entries[2 * i] = ids[i]
+    end
+    call('DEL', unpack(keys))
+    call('SREM', KEYS[4], unpack(ids))
+    call('ZADD', KEYS[3], unpack(entries))
+    call('PUBLISH', ARGV[4], 'claimable ' .. token .. '\n' .. table.concat(ids, '\n'))
+end
+call('HSET', KEYS[5], token, call('SCARD', KEYS[4]))
+return answer

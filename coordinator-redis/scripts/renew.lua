@@ -1,0 +1,42 @@
+-- Renews a session and some of its claims.
+-- KEYS: node, sessions, tasks, ready, held, counts, then an owner key for each claim.
+-- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
+-- then the fences as runs: the first place, and the fence from there on.
+-- Answer: ms until the first session lapses, then for each claim that is lost its place and 1 (not
+-- the owner) or 2 (task gone).
+-- include session.lua
+-- include clock.lua
+-- include lost.lua
+local fixed, run = 6, 7
+local lease, from = ARGV[3], tonumber(ARGV[6])
+local mine, suffix = token .. ' ', ' ' .. ARGV[4]
+local n = #KEYS - fixed
+call('ZCARD', KEYS[4])
+call('SCARD', KEYS[5])
+local owners = n > 0 and call('MGET', unpack(KEYS, fixed + 1)) or {}
+local answer, expected = { 0 }, nil
+local change = tonumber(ARGV[run])
+for i = 1, n do
+    if i == change then
+        expected = mine .. ARGV[run + 1] .. suffix
+        run = run + 2
+        change = tonumber(ARGV[run])
+    end
+    if owners[i] == expected then
+        call('PEXPIRE', KEYS[fixed + i], lease)
+    else
+        local id = string.sub(KEYS[fixed + i], from)
+        local code = lost(id, owners[i], mine, KEYS[3], KEYS[5])
+        answer[#answer + 1] = i
+        answer[#answer + 1] = code
+    end
+end
+if #answer > 1 then
+    return_strays(KEYS[4], ARGV[5])
+    call('HSET', KEYS[6], token, call('SCARD', KEYS[5]))
+end
+-- Last, so that a session is never seen to lapse before its claims.
+call('PEXPIRE', KEYS[1], lease)
+call('ZADD', KEYS[2], now + lease, token)
+answer[1] = math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now)
+return answer

@@ -1,0 +1,20 @@
+/* What a server says of itself, and whether it will do. */
+#ifndef MF_REDIS_SERVER_H
+#define MF_REDIS_SERVER_H
+
+#include <stdbool.h>
+
+#include <metafora/error.h>
+
+/* Judges the text that INFO answers. MF_EUNREACHABLE: not now, or another one (it loads its data,
+ * or is a replica). MF_EREFUSED: it is older than 7.0, or may evict keys. */
+int mf__server_check(const char *info, const char *peer, mf_error *error);
+
+/* True when INFO says that an append-only file is kept. */
+bool mf__server_has_aof(const char *info);
+
+/* What an error reply means. Returns the code, writes "what: the server's text" to `error`. *drop
+ * is true when the server is of no use for now, so that the connection should be dropped. */
+int mf__server_error(const char *what, const char *reply, bool *drop, mf_error *error);
+
+#endif

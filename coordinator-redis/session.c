@@ -1,0 +1,196 @@
+/* Sessions: join, leave, renew; and the live nodes. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* join */
+
+static void write_join(mf_redis *redis, mf_request *head)
+{
+    const mf_join_request *request = (const mf_join_request *)head;
+    const mf_session *session = request->session;
+    char weight[32];
+
+    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
+    mf__redis_key(redis, MF_KEY_SESSIONS);
+    mf__redis_key(redis, MF_KEY_NODES);
+    mf__redis_session(redis, session);
+    mf__redis_number(redis, session->lease_ms);
+    snprintf(weight, sizeof weight, "%.17g", session->weight);
+    mf__redis_text(redis, weight);
+    mf__redis_text(redis, session->node);
+    mf__redis_text(redis, request->takeover ? "1" : "0");
+}
+
+static void read_holder(mf_join_request *request, const mf_value *answer)
+{
+    const mf_value *holder = &answer->items[1], *left = &answer->items[2];
+    const mf_session *session = request->session;
+
+    snprintf(request->holder, sizeof request->holder, "%s",
+             holder->type == MF_VALUE_STRING ? holder->text : "");
+    /* A node key without an expiry was tampered with; it may go at any time, or never. */
+    request->remaining_ms =
+        left->type == MF_VALUE_INTEGER && left->integer >= 0 ? left->integer : session->lease_ms;
+    mf_error_set(&request->request.error, MF_ENAMEINUSE,
+                 "name: \"%s\" is in use by another session, for %lld ms unless it is renewed",
+                 session->node, (long long)request->remaining_ms);
+}
+
+static void read_join(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    mf_join_request *request = (mf_join_request *)head;
+
+    if (!mf__value_is_array(answer, 2) || answer->items[0].type != MF_VALUE_INTEGER) {
+        mf__redis_misunderstood(redis, head);
+    } else if (answer->items[0].integer == 1) {
+        mf__reaper_look_in(redis, answer->items[1].integer);
+    } else if (answer->length >= 3) {
+        read_holder(request, answer);
+    } else {
+        mf__redis_misunderstood(redis, head);
+    }
+}
+
+static const mf_operation join_operation = {
+    .what = "join",
+    .script = &mf__script_join,
+    .ordered = true,
+    .write = write_join,
+    .read = read_join,
+};
+
+void mf__redis_join(mf_broker *broker, mf_join_request *request)
+{
+    mf__redis_submit((mf_redis *)broker, &request->request, &join_operation);
+}
+
+/* leave: ends the session, then gives back what it still holds. */
+
+static void write_leave(mf_redis *redis, mf_request *head)
+{
+    const mf_session *session = ((const mf_session_request *)head)->session;
+
+    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
+    mf__redis_key(redis, MF_KEY_SESSIONS);
+    mf__redis_session(redis, session);
+}
+
+static void read_leave(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    if (answer->type != MF_VALUE_INTEGER)
+        mf__redis_misunderstood(redis, head);
+}
+
+static const mf_operation leave_operation = {
+    .what = "leave",
+    .script = &mf__script_leave,
+    .ordered = true,
+    .write = write_leave,
+    .read = read_leave,
+};
+
+/* The driver's own request, in whose name the core's is answered when all is given back. */
+typedef struct leaving {
+    mf_session_request request; /* first */
+    mf_redis *redis;
+    mf_session_request *asked;
+} leaving;
+
+static void on_given_back(mf_redis *redis, const mf_error *error, int64_t wait_ms, void *arg)
+{
+    leaving *l = arg;
+    mf_session_request *asked = l->asked;
+
+    (void)redis;
+    (void)wait_ms;
+    asked->request.error = *error;
+    free(l);
+    asked->request.done(&asked->request);
+}
+
+static void on_left(mf_request *head)
+{
+    leaving *l = head->arg;
+
+    if (head->error.code == MF_OK)
+        mf__reap_session(l->redis, l->request.session->token, on_given_back, l);
+    else
+        on_given_back(l->redis, &head->error, 0, l);
+}
+
+void mf__redis_leave(mf_broker *broker, mf_session_request *request)
+{
+    mf_redis *redis = (mf_redis *)broker;
+    leaving *l = malloc(sizeof *l);
+
+    if (l == NULL) {
+        mf__redis_finish_later(redis, &request->request, MF_ENOMEM, "redis: out of memory");
+        return;
+    }
+    *l = (leaving){
+        .request = {.request = {.done = on_left, .arg = l}, .session = request->session},
+        .redis = redis,
+        .asked = request,
+    };
+    mf__redis_submit(redis, &l->request.request, &leave_operation);
+}
+
+/* nodes */
+
+static void write_nodes(mf_redis *redis, mf_request *head)
+{
+    (void)head;
+    mf__redis_key(redis, MF_KEY_SESSIONS);
+    mf__redis_key(redis, MF_KEY_NODES);
+    mf__redis_key(redis, MF_KEY_COUNTS);
+}
+
+/* "<weight> <name>"; false: it is none. */
+static bool read_node(mf_node *out, const mf_value *text, const mf_value *tasks)
+{
+    char *name;
+
+    if (text->type != MF_VALUE_STRING || !mf__value_number(tasks, &out->tasks))
+        return false;
+    out->weight = strtod(text->text, &name);
+    if (*name != ' ' || !(out->weight > 0))
+        return false;
+    out->name = name + 1;
+    return mf_check_name("node", out->name, NULL) == MF_OK;
+}
+
+static void read_nodes(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    mf_nodes_request *request = (mf_nodes_request *)head;
+
+    request->count = 0;
+    if (!mf__value_is_array(answer, 0) || answer->length % 2 != 0) {
+        mf__redis_misunderstood(redis, head);
+        return;
+    }
+    mf_node *nodes = mf__redis_room(redis, head, answer->length / 2, sizeof *nodes);
+    if (nodes == NULL)
+        return;
+    request->nodes = nodes;
+    for (size_t i = 0; i < answer->length; i += 2)
+        if (read_node(&nodes[request->count], &answer->items[i], &answer->items[i + 1]))
+            request->count++;
+        else
+            mf__redis_damage(redis, "the record of a node is not of the form \"weight name\"");
+}
+
+static const mf_operation nodes_operation = {
+    .what = "nodes",
+    .script = &mf__script_nodes,
+    .write = write_nodes,
+    .read = read_nodes,
+};
+
+void mf__redis_nodes(mf_broker *broker, mf_nodes_request *request)
+{
+    mf__redis_submit((mf_redis *)broker, &request->request, &nodes_operation);
+}

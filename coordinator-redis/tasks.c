@@ -1,0 +1,159 @@
+/* Submitting and removing tasks, and listing those that may be claimed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* The answer to a submit or remove is kept for longer than it may be repeated. */
+enum { REMEMBER_MS = 120000 };
+
+/* submit and remove */
+
+static void write_submit(mf_redis *redis, mf_request *head)
+{
+    const mf_items_request *request = (const mf_items_request *)head;
+
+    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
+    mf__redis_key(redis, MF_KEY_TASKS);
+    mf__redis_key(redis, MF_KEY_READY);
+    mf__redis_channel(redis);
+    mf__redis_number(redis, REMEMBER_MS);
+    for (size_t i = 0; i < request->count; i++) {
+        const char *properties = request->items[i].properties;
+        mf__redis_text(redis, request->items[i].id);
+        mf__redis_text(redis, properties != NULL ? properties : "");
+    }
+}
+
+static void write_remove(mf_redis *redis, mf_request *head)
+{
+    const mf_items_request *request = (const mf_items_request *)head;
+
+    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
+    mf__redis_key(redis, MF_KEY_TASKS);
+    mf__redis_key(redis, MF_KEY_READY);
+    for (size_t i = 0; i < request->count; i++)
+        mf__redis_key_of(redis, MF_PREFIX_OWNER, request->items[i].id);
+    mf__redis_channel(redis);
+    mf__redis_number(redis, REMEMBER_MS);
+    mf__redis_id_start(redis);
+}
+
+static void read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused)
+{
+    mf_items_request *request = (mf_items_request *)head;
+
+    if (answer->type != MF_VALUE_STRING || answer->length != request->count) {
+        mf__redis_misunderstood(redis, head);
+        return;
+    }
+    for (size_t i = 0; i < request->count; i++)
+        request->items[i].result = answer->text[i] == '1' ? MF_OK : refused;
+}
+
+static void read_submit(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    read_items(redis, head, answer, MF_EEXISTS);
+}
+
+static void read_remove(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    read_items(redis, head, answer, MF_EGONE);
+}
+
+static const mf_operation submit_operation = {
+    .what = "submit",
+    .script = &mf__script_submit,
+    .ordered = true,
+    .replicated = true,
+    .write = write_submit,
+    .read = read_submit,
+};
+
+static const mf_operation remove_operation = {
+    .what = "remove",
+    .script = &mf__script_remove,
+    .ordered = true,
+    .write = write_remove,
+    .read = read_remove,
+};
+
+void mf__redis_submit_tasks(mf_broker *broker, mf_items_request *request)
+{
+    mf__redis_submit((mf_redis *)broker, &request->request, &submit_operation);
+}
+
+void mf__redis_remove_tasks(mf_broker *broker, mf_items_request *request)
+{
+    mf__redis_submit((mf_redis *)broker, &request->request, &remove_operation);
+}
+
+/* Pages. */
+
+/* A cursor is a number in text. */
+bool mf__redis_read_cursor(mf_page_request *request, const mf_value *cursor)
+{
+    if (cursor->type != MF_VALUE_STRING || cursor->length >= sizeof request->cursor)
+        return false;
+    if (strcmp(cursor->text, "0") == 0)
+        request->cursor[0] = '\0';
+    else
+        memcpy(request->cursor, cursor->text, cursor->length + 1);
+    return true;
+}
+
+void mf__redis_write_cursor(mf_redis *redis, const mf_page_request *request)
+{
+    mf__redis_text(redis, request->cursor[0] != '\0' ? request->cursor : "0");
+}
+
+bool mf__redis_is_id(const mf_value *value)
+{
+    return value->type == MF_VALUE_STRING && strlen(value->text) == value->length &&
+           mf_check_task_id("", value->text, NULL) == MF_OK;
+}
+
+/* claimable */
+
+static void write_claimable(mf_redis *redis, mf_request *head)
+{
+    const mf_page_request *request = (const mf_page_request *)head;
+
+    mf__redis_key(redis, MF_KEY_READY);
+    mf__redis_write_cursor(redis, request);
+    mf__redis_number(redis, (int64_t)request->limit);
+}
+
+static void read_claimable(mf_redis *redis, mf_request *head, const mf_value *answer)
+{
+    mf_page_request *request = (mf_page_request *)head;
+
+    request->count = 0;
+    if (!mf__value_is_array(answer, 1) || !mf__redis_read_cursor(request, &answer->items[0])) {
+        mf__redis_misunderstood(redis, head);
+        return;
+    }
+    mf_task_record *records = mf__redis_room(redis, head, answer->length, sizeof *records);
+    if (records == NULL)
+        return;
+    request->records = records;
+    for (size_t i = 1; i < answer->length; i++) {
+        const mf_value *id = &answer->items[i];
+        if (mf__redis_is_id(id))
+            records[request->count++] = (mf_task_record){.id = id->text};
+        else
+            mf__redis_damage(redis, "an id that is none is listed as claimable");
+    }
+}
+
+static const mf_operation claimable_operation = {
+    .what = "list claimable tasks",
+    .script = &mf__script_claimable,
+    .write = write_claimable,
+    .read = read_claimable,
+};
+
+void mf__redis_claimable(mf_broker *broker, mf_page_request *request)
+{
+    mf__redis_submit((mf_redis *)broker, &request->request, &claimable_operation);
+}
