@@ -1,0 +1,92 @@
+/* The guard's table of processes. */
+#include "wards.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static koa_ward **bucket(const koa_wards *table, pid_t pid)
+{
+    return (koa_ward **)&table->by_pid[(size_t)pid % WARD_BUCKETS];
+}
+
+static int make_room(koa_wards *table, uint32_t slot)
+{
+    size_t slots = table->slots != 0 ? table->slots : 64;
+    while (slots <= slot)
+        slots *= 2;
+    if (slots == table->slots)
+        return 0;
+    koa_ward **larger = realloc(table->by_slot, slots * sizeof *larger);
+    if (larger == NULL)
+        return -1;
+    memset(larger + table->slots, 0, (slots - table->slots) * sizeof *larger);
+    table->by_slot = larger;
+    table->slots = slots;
+    return 0;
+}
+
+koa_ward *wards_add(koa_wards *table, uint32_t slot, const char *task)
+{
+    if (make_room(table, slot) != 0 || table->by_slot[slot] != NULL)
+        return NULL;
+    koa_ward *ward = calloc(1, sizeof *ward);
+    if (ward == NULL || (ward->task = strdup(task)) == NULL) {
+        free(ward);
+        return NULL;
+    }
+    ward->slot = slot;
+    ward->serial = ++table->serial;
+    table->by_slot[slot] = ward;
+    table->count++;
+    table->living++;
+    return ward;
+}
+
+void wards_set_pid(koa_wards *table, koa_ward *ward, pid_t pid)
+{
+    ward->pid = pid;
+    ward->next_by_pid = *bucket(table, pid);
+    *bucket(table, pid) = ward;
+}
+
+static void forget_pid(koa_wards *table, koa_ward *gone)
+{
+    for (koa_ward **at = bucket(table, gone->pid); *at != NULL; at = &(*at)->next_by_pid) {
+        if (*at == gone) {
+            *at = gone->next_by_pid;
+            return;
+        }
+    }
+}
+
+/* From here on the process id may be another process's. */
+void wards_set_ended(koa_wards *table, koa_ward *ward)
+{
+    if (ward->ended)
+        return;
+    forget_pid(table, ward);
+    ward->ended = true;
+    table->living--;
+}
+
+void wards_remove(koa_wards *table, koa_ward *ward)
+{
+    wards_set_ended(table, ward);
+    table->by_slot[ward->slot] = NULL;
+    table->count--;
+    free(ward->task);
+    free(ward);
+}
+
+koa_ward *wards_by_slot(const koa_wards *table, uint32_t slot)
+{
+    return slot < table->slots ? table->by_slot[slot] : NULL;
+}
+
+koa_ward *wards_by_pid(const koa_wards *table, pid_t pid)
+{
+    koa_ward *at = *bucket(table, pid);
+    while (at != NULL && at->pid != pid)
+        at = at->next_by_pid;
+    return at;
+}
