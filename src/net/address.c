@@ -1,6 +1,7 @@
 /* Names to socket addresses, without blocking the loop. */
 #include "net/address.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -20,7 +21,8 @@
 struct mf_lookup {
     atomic_int owners; /* the loop's side and the thread */
     int descriptor;
-    int result; /* of getaddrinfo */
+    atomic_bool ended; /* what follows may be read */
+    int result;        /* of getaddrinfo */
     struct addrinfo *found;
     char port[8];
     char host[];
@@ -88,6 +90,7 @@ static void *look_up(void *arg)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 
     lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->found);
+    atomic_store(&lookup->ended, true);
     eventfd_write(lookup->descriptor, 1);
     mf__lookup_drop(lookup);
     return NULL;
@@ -138,6 +141,9 @@ int mf__lookup_descriptor(const mf_lookup *lookup)
 
 const char *mf__lookup_result(const mf_lookup *lookup, mf_addresses *out)
 {
+    bool ended = atomic_load(&lookup->ended);
+    assert(ended);
+    (void)ended;
     memset(out, 0, sizeof *out);
     if (lookup->result != 0)
         return gai_strerror(lookup->result);

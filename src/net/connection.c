@@ -362,7 +362,8 @@ void mf__connection_expect(mf_connection *connection, int64_t due_us)
     connection->expected_us = connection->state == UP ? due_us : 0;
     if (connection->expected_us == 0)
         return;
-    connection->expected_within_us = due_us - mf_loop_now_us(connection->loop);
+    int64_t within = due_us - mf_loop_now_us(connection->loop);
+    connection->expected_within_us = within > 0 ? within : 0;
     if (due_us < connection->watchdog.due_us)
         arm(connection, &connection->watchdog, due_us);
 }
