@@ -65,6 +65,7 @@ typedef struct mf_claim {
     uint8_t state;
     uint8_t outcome;
     bool repeated; /* an earlier try of the request under way had no answer */
+    bool lost;     /* the broker said that it is not ours */
     struct mf_claim *next, *previous;
 } mf_claim;
 
@@ -106,7 +107,8 @@ typedef struct mf_session_request {
 
 typedef struct mf_lost_claim {
     size_t index; /* in lease->claims */
-    int code;     /* MF_ELATE: not the owner any more. MF_EGONE: the task was removed */
+    int code;     /* MF_ELATE: not the owner any more. MF_EGONE: the task was removed; the claim
+                     is in force until it is released or its lease ends */
 } mf_lost_claim;
 
 /* renew: the session, and the first `count` claims of `lease`, hold for session->lease_ms from now.
@@ -134,6 +136,10 @@ typedef struct mf_claims_request {
 } mf_claims_request;
 
 /* submit: results MF_OK, MF_EEXISTS. remove (no properties): MF_OK, MF_EGONE. At most max_batch.
+ * A claim on a removed task stays in force until its owner releases it or its lease ends, without
+ * being renewed: renew, release and done tell the owner MF_EGONE, and a task that is submitted anew
+ * under the id meanwhile cannot be claimed before (MF_ETAKEN), so that it never runs beside the old
+ * one's handler. It becomes claimable at that moment.
  * A submit that is repeated with the same token within a minute gives the results of the first. */
 typedef struct mf_item {
     const char *id;

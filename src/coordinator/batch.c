@@ -68,6 +68,7 @@ static void on_granted(mf_coordinator *me, mf_claim *claim, int64_t sent_us)
         return;
     }
     claim->state = CLAIM_HELD;
+    claim->lost = false;
     mf__lease_grant(me, claim, deadline);
     me->events->granted(me->arg, claim, MF_OK);
 }
@@ -104,7 +105,7 @@ static void on_answer(batch *b, mf_claim *claim, int code)
  * lease, is answered here. */
 static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
 {
-    return claim->lease == NULL || (!me->joined && mf__lease_has_expired(claim));
+    return claim->lost || (!me->joined && mf__lease_has_expired(claim));
 }
 
 static void ask_again(batch *b, int code)

@@ -71,7 +71,7 @@ void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
 void mf__lease_renew_all(mf_coordinator *me);
 /* Hands the claim back to the consumer with the answer to its end, once no renewal names it. */
 void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code);
-/* Its deadline has passed, whether or not anyone renewed it since. */
+/* Nothing renews it: its deadline has passed, or its task was removed. */
 bool mf__lease_has_expired(const mf_claim *claim);
 void mf__leases_free(mf_coordinator *me);
 

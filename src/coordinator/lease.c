@@ -77,7 +77,7 @@ static void detach(mf_claim *claim)
 
 bool mf__lease_has_expired(const mf_claim *claim)
 {
-    return ((const lease *)claim->lease)->expired;
+    return claim->lease == NULL || ((const lease *)claim->lease)->expired;
 }
 
 static bool is_being_renewed(mf_claim *claim)
@@ -208,15 +208,23 @@ static void prolong(lease *l, int64_t sent_us)
     l->deadline_us = deadline;
     for (size_t i = 0; i < l->head.count; i++) {
         mf_claim *claim = l->head.claims[i];
-        if (i < l->renew.count)
+        if (i < l->renew.count && !claim->lost)
             set_deadline(claim, deadline);
-        else if (claim->deadline_us < l->deadline_us)
+        else if (!claim->lost && claim->deadline_us < l->deadline_us)
             l->deadline_us = claim->deadline_us;
     }
     if (mf_loop_now_us(me->loop) < l->deadline_us - me->grace_us)
         l->expiring = false;
     arm_deadline(l);
     arm_renewal(l, sent_us);
+}
+
+static void mark_lost(lease *l)
+{
+    for (size_t i = 0; i < l->renew.lost_count; i++) {
+        assert(l->renew.lost[i].index < l->renew.count);
+        l->head.claims[l->renew.lost[i].index]->lost = true;
+    }
 }
 
 /* From the highest index down, so that the places of those still to come do not change. */
@@ -226,13 +234,14 @@ static void take_out_lost(lease *l)
 
     for (size_t i = l->renew.lost_count; i-- > 0;) {
         mf_lost_claim *lost = &l->renew.lost[i];
-        assert(lost->index < l->renew.count);
         mf_claim *claim = l->head.claims[lost->index];
+        claim->lost = lost->code != MF_EGONE;
         if (claim->state != CLAIM_HELD)
             continue; /* the answer to its ending tells */
-        set_deadline(claim, 0);
         detach(claim);
-        me->events->lost(me->arg, claim, lost->code == MF_EGONE ? MF_STOP_DELETED : MF_STOP_LOST);
+        if (claim->lost)
+            set_deadline(claim, 0);
+        me->events->lost(me->arg, claim, claim->lost ? MF_STOP_LOST : MF_STOP_DELETED);
     }
 }
 
@@ -261,6 +270,7 @@ static void on_renewed(mf_request *request)
     me->in_flight--;
     if (code == MF_OK) {
         mf__session_was_renewed(me, request->sent_us);
+        mark_lost(l);
         if (!l->expired)
             prolong(l, request->sent_us);
         qsort(l->renew.lost, l->renew.lost_count, sizeof *l->renew.lost, by_index);

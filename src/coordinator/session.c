@@ -7,7 +7,7 @@
 
 /* Another look at a name that an old session still holds; it may have been renewed by then. */
 static const int64_t holder_poll_us = 1000000;
-/* By so much a session's lapse may seem to move without having been renewed. */
+/* By so much a session's lapse may seem to move without having been renewed: clocks differ. */
 static const int64_t holder_slack_us = 200000;
 static const int64_t rejoin_pause_us = 50000;
 static const int64_t refused_pause_us = 1000000;
@@ -57,16 +57,17 @@ static void join_in(mf_coordinator *me, int64_t pause_us)
 static void wait_for_holder(mf_coordinator *me)
 {
     int64_t now = mf_loop_now_us(me->loop);
-    int64_t lapse = now + me->join.remaining_ms * 1000;
+    int64_t earliest = me->join.request.sent_us + me->join.remaining_ms * 1000;
+    int64_t latest = now + me->join.remaining_ms * 1000;
 
     if (strcmp(me->holder, me->join.holder) != 0) {
         memcpy(me->holder, me->join.holder, sizeof me->holder);
-        me->holder_lapse_us = lapse;
+        me->holder_lapse_us = latest;
         mf_log(me->loop, MF_LOG_INFO, "coordinator",
                "name \"%s\": an earlier session holds it; it lapses in %lld ms unless its process "
                "lives",
                me->node, (long long)me->join.remaining_ms);
-    } else if (lapse > me->holder_lapse_us + holder_slack_us) {
+    } else if (earliest > me->holder_lapse_us + holder_slack_us) {
         mf_error why;
         mf_error_set(&why, MF_ENAMEINUSE, "name: \"%s\" is in use by a live consumer", me->node);
         fail(me, &why);

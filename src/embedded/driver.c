@@ -14,77 +14,83 @@
 enum { max_batch = 1000, max_lease = 1000 };
 
 typedef struct mf_embedded {
-  mf_broker broker;
-  mf_listener listener;
-  mf__embedded_store *store;
-  mf_domain *domain;
-  mf_request *answered, **answered_last;
-  mf_watcher *watchers, *fresh; /* fresh: not told of the link yet */
-  mf_watcher *visiting, *visit_next;
-  mf_deferred answer, greet, finish;
-  mf_timer alarm;
-  bool closing;
-  void (*closed)(void *arg);
-  void *closed_arg;
+    mf_broker broker;
+    mf_listener listener;
+    mf__embedded_store *store;
+    mf_domain *domain;
+    mf_request *answered, **answered_last;
+    mf_watcher *watchers, *fresh; /* fresh: not told of the link yet */
+    mf_watcher *visiting, *visit_next;
+    mf_deferred answer, greet, finish;
+    mf_timer alarm;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
 } mf_embedded;
 
-static mf_embedded *self(mf_broker *broker) { return (mf_embedded *)broker; }
+static mf_embedded *self(mf_broker *broker)
+{
+    return (mf_embedded *)broker;
+}
 
 /* Expiry. */
 
 /* The store's clock and the loop's may run at different rates: an alarm that
  * comes too early finds nothing due and is set again. */
-static void tend(void *arg) {
-  mf_embedded *me = arg;
-  int64_t left_us = mf__store_tend(me->domain, &me->listener);
-  if (left_us == INT64_MAX)
-    mf_timer_stop(me->broker.loop, &me->alarm);
-  else
-    (void)mf_timer_start(me->broker.loop, &me->alarm,
-                         mf_loop_now_us(me->broker.loop) + left_us + 1);
+static void tend(void *arg)
+{
+    mf_embedded *me = arg;
+    int64_t left_us = mf__store_tend(me->domain, &me->listener);
+    if (left_us == INT64_MAX)
+        mf_timer_stop(me->broker.loop, &me->alarm);
+    else
+        (void)mf_timer_start(me->broker.loop, &me->alarm,
+                             mf_loop_now_us(me->broker.loop) + left_us + 1);
 }
 
 /* Requests. */
 
-static void give_answers(void *arg) {
-  mf_embedded *me = arg;
-  mf_request *request = me->answered;
+static void give_answers(void *arg)
+{
+    mf_embedded *me = arg;
+    mf_request *request = me->answered;
 
-  me->answered = NULL;
-  me->answered_last = &me->answered;
-  while (request != NULL) {
-    mf_request *next = request->next;
-    /* The core may free the request in done, but what it was given lives until
-     * then. */
-    mf_request kept = {.driver = request->driver};
+    me->answered = NULL;
+    me->answered_last = &me->answered;
+    while (request != NULL) {
+        mf_request *next = request->next;
+        /* The core may free the request in done, but what it was given lives until
+         * then. */
+        mf_request kept = {.driver = request->driver};
+        request->driver = NULL;
+        request->done(request);
+        mf__answer_free(&kept);
+        request = next;
+    }
+}
+
+static void perform(mf_broker *broker, mf_request *request, mf_operation operation)
+{
+    mf_embedded *me = self(broker);
+
+    request->next = NULL;
     request->driver = NULL;
-    request->done(request);
-    mf__answer_free(&kept);
-    request = next;
-  }
+    request->tag = operation;
+    request->sent_us = mf_loop_now_us(broker->loop);
+    if (me->closing)
+        mf__space_answer(request, MF_ECLOSED);
+    else if (mf__store_apply(me->domain, &me->listener, request))
+        tend(me);
+    *me->answered_last = request;
+    me->answered_last = &request->next;
+    mf_defer(broker->loop, &me->answer);
 }
 
-static void perform(mf_broker *broker, mf_request *request,
-                    mf_operation operation) {
-  mf_embedded *me = self(broker);
-
-  request->next = NULL;
-  request->driver = NULL;
-  request->tag = operation;
-  request->sent_us = mf_loop_now_us(broker->loop);
-  if (me->closing)
-    mf__space_answer(request, MF_ECLOSED);
-  else if (mf__store_apply(me->domain, &me->listener, request))
-    tend(me);
-  *me->answered_last = request;
-  me->answered_last = &request->next;
-  mf_defer(broker->loop, &me->answer);
-}
-
-#define SLOT(slot, type, operation)                                            \
-  static void slot(mf_broker *broker, type *request) {                         \
-    perform(broker, &request->request, operation);                             \
-  }
+#define SLOT(slot, type, operation)                    \
+    static void slot(mf_broker *broker, type *request) \
+    {                                                  \
+        perform(broker, &request->request, operation); \
+    }
 
 SLOT(join, mf_join_request, MF_JOIN)
 SLOT(leave, mf_session_request, MF_LEAVE)
@@ -103,149 +109,159 @@ SLOT(send_command, mf_send_request, MF_SEND)
 
 /* Watchers. */
 
-static void push(mf_watcher **list, mf_watcher *watcher) {
-  watcher->previous = NULL;
-  watcher->next = *list;
-  if (*list != NULL)
-    (*list)->previous = watcher;
-  *list = watcher;
+static void push(mf_watcher **list, mf_watcher *watcher)
+{
+    watcher->previous = NULL;
+    watcher->next = *list;
+    if (*list != NULL)
+        (*list)->previous = watcher;
+    *list = watcher;
 }
 
-static void take_out(mf_watcher **list, mf_watcher *watcher) {
-  if (watcher->previous != NULL)
-    watcher->previous->next = watcher->next;
-  else
-    *list = watcher->next;
-  if (watcher->next != NULL)
-    watcher->next->previous = watcher->previous;
-  watcher->next = watcher->previous = NULL;
+static void take_out(mf_watcher **list, mf_watcher *watcher)
+{
+    if (watcher->previous != NULL)
+        watcher->previous->next = watcher->next;
+    else
+        *list = watcher->next;
+    if (watcher->next != NULL)
+        watcher->next->previous = watcher->previous;
+    watcher->next = watcher->previous = NULL;
 }
 
-static void greet(void *arg) {
-  mf_embedded *me = arg;
-  mf_watcher *watcher;
+static void greet(void *arg)
+{
+    mf_embedded *me = arg;
+    mf_watcher *watcher;
 
-  while ((watcher = me->fresh) != NULL) {
-    take_out(&me->fresh, watcher);
-    push(&me->watchers, watcher);
-    me->visiting = watcher;
-    watcher->link(watcher, true, NULL);
-    if (me->visiting != NULL)
-      watcher->resync(watcher);
-    me->visiting = NULL;
-  }
+    while ((watcher = me->fresh) != NULL) {
+        take_out(&me->fresh, watcher);
+        push(&me->watchers, watcher);
+        me->visiting = watcher;
+        watcher->link(watcher, true, NULL);
+        if (me->visiting != NULL)
+            watcher->resync(watcher);
+        me->visiting = NULL;
+    }
 }
 
-static void watch(mf_broker *broker, mf_watcher *watcher) {
-  mf_embedded *me = self(broker);
+static void watch(mf_broker *broker, mf_watcher *watcher)
+{
+    mf_embedded *me = self(broker);
 
-  push(&me->fresh, watcher);
-  mf__store_watch(me->domain, &me->listener, true);
-  mf_defer(broker->loop, &me->greet);
+    push(&me->fresh, watcher);
+    mf__store_watch(me->domain, &me->listener, true);
+    mf_defer(broker->loop, &me->greet);
 }
 
-static bool is_fresh(const mf_embedded *me, const mf_watcher *watcher) {
-  const mf_watcher *fresh = me->fresh;
-  while (fresh != NULL && fresh != watcher)
-    fresh = fresh->next;
-  return fresh != NULL;
+static bool is_fresh(const mf_embedded *me, const mf_watcher *watcher)
+{
+    const mf_watcher *fresh = me->fresh;
+    while (fresh != NULL && fresh != watcher)
+        fresh = fresh->next;
+    return fresh != NULL;
 }
 
-static void unwatch(mf_broker *broker, mf_watcher *watcher) {
-  mf_embedded *me = self(broker);
+static void unwatch(mf_broker *broker, mf_watcher *watcher)
+{
+    mf_embedded *me = self(broker);
 
-  if (me->visiting == watcher)
-    me->visiting = NULL;
-  if (me->visit_next == watcher)
-    me->visit_next = watcher->next;
-  take_out(is_fresh(me, watcher) ? &me->fresh : &me->watchers, watcher);
-  if (me->watchers == NULL && me->fresh == NULL)
-    mf__store_watch(me->domain, &me->listener, false);
+    if (me->visiting == watcher)
+        me->visiting = NULL;
+    if (me->visit_next == watcher)
+        me->visit_next = watcher->next;
+    take_out(is_fresh(me, watcher) ? &me->fresh : &me->watchers, watcher);
+    if (me->watchers == NULL && me->fresh == NULL)
+        mf__store_watch(me->domain, &me->listener, false);
 }
 
-static void tell_one(mf_watcher *watcher, const mf_hint *hint) {
-  if (watcher->token != NULL && strcmp(watcher->token, hint->cause) == 0)
-    return;
-  switch (hint->kind) {
-  case MF_NEWS_CLAIMABLE:
-    watcher->claimable(watcher, hint->ids, hint->count);
-    break;
-  case MF_NEWS_TAKEN:
-    watcher->taken(watcher, hint->ids, hint->count);
-    break;
-  case MF_NEWS_REMOVED:
-    watcher->removed(watcher, hint->ids, hint->count);
-    break;
-  default:
-    for (size_t i = 0; watcher->node != NULL && i < hint->count; i++)
-      if (strcmp(watcher->node, hint->ids[i]) == 0) {
-        watcher->command(watcher);
+static void tell_one(mf_watcher *watcher, const mf_hint *hint)
+{
+    if (watcher->token != NULL && strcmp(watcher->token, hint->cause) == 0)
+        return;
+    switch (hint->kind) {
+    case MF_NEWS_CLAIMABLE:
+        watcher->claimable(watcher, hint->ids, hint->count);
         break;
-      }
-  }
+    case MF_NEWS_TAKEN:
+        watcher->taken(watcher, hint->ids, hint->count);
+        break;
+    case MF_NEWS_REMOVED:
+        watcher->removed(watcher, hint->ids, hint->count);
+        break;
+    default:
+        for (size_t i = 0; watcher->node != NULL && i < hint->count; i++)
+            if (strcmp(watcher->node, hint->ids[i]) == 0) {
+                watcher->command(watcher);
+                break;
+            }
+    }
 }
 
 /* `hint` NULL: some were missed. */
-static void tell(mf_embedded *me, const mf_hint *hint) {
-  for (mf_watcher *w = me->watchers; w != NULL; w = me->visit_next) {
-    me->visit_next = w->next;
-    if (hint != NULL)
-      tell_one(w, hint);
-    else
-      w->resync(w);
-  }
-  me->visit_next = NULL;
+static void tell(mf_embedded *me, const mf_hint *hint)
+{
+    for (mf_watcher *w = me->watchers; w != NULL; w = me->visit_next) {
+        me->visit_next = w->next;
+        if (hint != NULL)
+            tell_one(w, hint);
+        else
+            w->resync(w);
+    }
+    me->visit_next = NULL;
 }
 
-static void on_notify(void *arg) {
-  mf_embedded *me = arg;
-  mf_hint **hints;
-  size_t count;
+static void on_notify(void *arg)
+{
+    mf_embedded *me = arg;
+    mf_hint **hints;
+    size_t count;
 
-  if (me->closing) {
-    mf_defer(me->broker.loop, &me->finish);
-    return;
-  }
-  if (mf__store_collect(me->domain, &me->listener, &hints, &count))
-    tell(me, NULL);
-  for (size_t i = 0; i < count; i++) {
-    tell(me, hints[i]);
-    mf__hint_release(hints[i]);
-  }
-  free(hints);
-  if (!me->closing)
-    tend(me);
+    if (me->closing) {
+        mf_defer(me->broker.loop, &me->finish);
+        return;
+    }
+    if (mf__store_collect(me->domain, &me->listener, &hints, &count))
+        tell(me, NULL);
+    for (size_t i = 0; i < count; i++) {
+        tell(me, hints[i]);
+        mf__hint_release(hints[i]);
+    }
+    free(hints);
+    if (!me->closing)
+        tend(me);
 }
 
 /* Opening and closing. */
 
-static void finish(void *arg) {
-  mf_embedded *me = arg;
-  void (*closed)(void *) = me->closed;
-  void *closed_arg = me->closed_arg;
+static void finish(void *arg)
+{
+    mf_embedded *me = arg;
+    void (*closed)(void *) = me->closed;
+    void *closed_arg = me->closed_arg;
 
-  while (me->answered != NULL)
-    give_answers(me);
-  assert(me->watchers == NULL && me->fresh == NULL);
-  mf_deferred_cancel(me->broker.loop, &me->answer);
-  mf_deferred_cancel(me->broker.loop, &me->greet);
-  mf__embedded_store_release(me->store);
-  free(me);
-  if (closed != NULL)
-    closed(closed_arg);
+    while (me->answered != NULL)
+        give_answers(me);
+    assert(me->watchers == NULL && me->fresh == NULL);
+    mf_deferred_cancel(me->broker.loop, &me->answer);
+    mf_deferred_cancel(me->broker.loop, &me->greet);
+    mf__embedded_store_release(me->store);
+    free(me);
+    if (closed != NULL)
+        closed(closed_arg);
 }
 
-static void close_broker(mf_broker *broker, void (*closed)(void *arg),
-                         void *arg) {
-  mf_embedded *me = self(broker);
+static void close_broker(mf_broker *broker, void (*closed)(void *arg), void *arg)
+{
+    mf_embedded *me = self(broker);
 
-  assert(!me->closing);
-  me->closing = true;
-  me->closed = closed;
-  me->closed_arg = arg;
-  mf_timer_stop(broker->loop, &me->alarm);
-  if (!mf__store_detach(me->domain, &me->listener))
-    mf_defer(broker->loop, &me->finish);
+    assert(!me->closing);
+    me->closing = true;
+    me->closed = closed;
+    me->closed_arg = arg;
+    mf_timer_stop(broker->loop, &me->alarm);
+    if (!mf__store_detach(me->domain, &me->listener))
+        mf_defer(broker->loop, &me->finish);
 }
 
 static const mf_broker_operations operations = {
@@ -269,84 +285,85 @@ static const mf_broker_operations operations = {
     .send = send_command,
 };
 
-static void init(mf_embedded *me, mf_loop *loop) {
-  me->broker = (mf_broker){.driver = &mf_embedded_driver,
-                           .operations = &operations,
-                           .loop = loop,
-                           .max_batch = max_batch,
-                           .max_lease = max_lease};
-  me->listener = (mf_listener){.loop = loop, .notify = on_notify, .arg = me};
-  me->answered_last = &me->answered;
-  mf_deferred_init(&me->answer, give_answers, me);
-  mf_deferred_init(&me->greet, greet, me);
-  mf_deferred_init(&me->finish, finish, me);
-  mf_timer_init(&me->alarm, tend, me);
+static void init(mf_embedded *me, mf_loop *loop)
+{
+    me->broker = (mf_broker){.driver = &mf_embedded_driver,
+                             .operations = &operations,
+                             .loop = loop,
+                             .max_batch = max_batch,
+                             .max_lease = max_lease};
+    me->listener = (mf_listener){.loop = loop, .notify = on_notify, .arg = me};
+    me->answered_last = &me->answered;
+    mf_deferred_init(&me->answer, give_answers, me);
+    mf_deferred_init(&me->greet, greet, me);
+    mf_deferred_init(&me->finish, finish, me);
+    mf_timer_init(&me->alarm, tend, me);
 }
 
-int mf__embedded_open(mf_broker **out, mf__embedded_store *store,
-                      const mf_broker_options *options, mf_loop *loop,
-                      mf_error *error) {
-  *out = NULL;
-  if (mf_check_name("name_space", options->name_space, error) != MF_OK)
-    return MF_EINVAL;
-  mf_embedded *me = calloc(1, sizeof *me);
-  if (me == NULL)
-    return mf_error_set(error, MF_ENOMEM, "no memory for a broker handle");
-  init(me, loop);
-  me->domain = mf__store_attach(store, options->name_space, &me->listener);
-  if (me->domain == NULL) {
-    free(me);
-    return mf_error_set(error, MF_ENOMEM, "no memory for a namespace");
-  }
-  me->store = store;
-  mf__store_retain(store);
-  tend(me);
-  *out = &me->broker;
-  return MF_OK;
+int mf__embedded_open(mf_broker **out, mf__embedded_store *store, const mf_broker_options *options,
+                      mf_loop *loop, mf_error *error)
+{
+    *out = NULL;
+    if (mf_check_name("name_space", options->name_space, error) != MF_OK)
+        return MF_EINVAL;
+    mf_embedded *me = calloc(1, sizeof *me);
+    if (me == NULL)
+        return mf_error_set(error, MF_ENOMEM, "no memory for a broker handle");
+    init(me, loop);
+    me->domain = mf__store_attach(store, options->name_space, &me->listener);
+    if (me->domain == NULL) {
+        free(me);
+        return mf_error_set(error, MF_ENOMEM, "no memory for a namespace");
+    }
+    me->store = store;
+    mf__store_retain(store);
+    tend(me);
+    *out = &me->broker;
+    return MF_OK;
 }
 
-static int check_url(const mf_url *url, mf_error *error) {
-  const mf_url_host *host = url->hosts;
+static int check_url(const mf_url *url, mf_error *error)
+{
+    const mf_url_host *host = url->hosts;
 
-  if (url->user != NULL || url->password != NULL)
-    return mf_error_set(error, MF_EINVAL, "url: user: not used by embedded://");
-  if (url->host_count > 1)
-    return mf_error_set(error, MF_EINVAL,
-                        "url: host: embedded:// takes one name");
-  if (url->host_count == 1 && host->port != 0)
-    return mf_error_set(error, MF_EINVAL, "url: port: not used by embedded://");
-  if (url->path[0] != 0 && strcmp(url->path, "/") != 0)
-    return mf_error_set(error, MF_EINVAL, "url: path: not used by embedded://");
-  return MF_OK;
+    if (url->user != NULL || url->password != NULL)
+        return mf_error_set(error, MF_EINVAL, "url: user: not used by embedded://");
+    if (url->host_count > 1)
+        return mf_error_set(error, MF_EINVAL, "url: host: embedded:// takes one name");
+    if (url->host_count == 1 && host->port != 0)
+        return mf_error_set(error, MF_EINVAL, "url: port: not used by embedded://");
+    if (url->path[0] != 0 && strcmp(url->path, "/") != 0)
+        return mf_error_set(error, MF_EINVAL, "url: path: not used by embedded://");
+    return MF_OK;
 }
 
 /* "embedded://" alone is the store named "default". */
-static int open_url(mf_broker **out, const char *text,
-                    const mf_broker_options *options, mf_loop *loop,
-                    mf_error *error) {
-  mf_url url;
-  mf_broker_options filled = *options;
-  mf__embedded_store *store = NULL;
+static int open_url(mf_broker **out, const char *text, const mf_broker_options *options,
+                    mf_loop *loop, mf_error *error)
+{
+    mf_url url;
+    mf_broker_options filled = *options;
+    mf__embedded_store *store = NULL;
 
-  *out = NULL;
-  int code = mf_url_parse(&url, text, error);
-  if (code != MF_OK)
-    return code;
-  code = check_url(&url, error);
-  if (code == MF_OK)
-    code = mf_broker_options_from_url(&filled, &url, NULL, error);
-  if (code != MF_OK)
-    goto out;
-  store = mf__store_named(url.host_count == 1 ? url.hosts[0].host : "default");
-  if (store == NULL) {
-    code = mf_error_set(error, MF_ENOMEM, "no memory for a store");
-    goto out;
-  }
-  code = mf__embedded_open(out, store, &filled, loop, error);
-  mf__embedded_store_release(store);
+    *out = NULL;
+    int code = mf_url_parse(&url, text, error);
+    if (code != MF_OK)
+        return code;
+    code = check_url(&url, error);
+    if (code == MF_OK)
+        code = mf_broker_options_from_url(&filled, &url, NULL, error);
+    if (code != MF_OK)
+        goto out;
+    store = mf__store_named(url.host_count == 1 ? url.hosts[0].host : "default");
+    if (store == NULL) {
+        code = mf_error_set(error, MF_ENOMEM, "no memory for a store");
+        goto out;
+    }
+    code = mf__embedded_open(out, store, &filled, loop, error);
+    mf__embedded_store_release(store);
 out:
-  mf_url_clear(&url);
-  return code;
+    mf_url_clear(&url);
+    return code;
 }
 
 static const char *const schemes[] = {"embedded", NULL};

@@ -16,13 +16,11 @@ typedef struct mf__embedded_store mf__embedded_store;
  * microseconds, which any thread of a handle may read. Handles keep the store
  * alive after the caller's release. NULL: no memory.
  */
-mf__embedded_store *mf__embedded_store_new(int64_t (*clock)(void *arg),
-                                           void *arg);
+mf__embedded_store *mf__embedded_store_new(int64_t (*clock)(void *arg), void *arg);
 void mf__embedded_store_release(mf__embedded_store *store);
 
 /* A handle on the store, as the driver's open would make it. */
-int mf__embedded_open(mf_broker **out, mf__embedded_store *store,
-                      const mf_broker_options *options, mf_loop *loop,
-                      mf_error *error);
+int mf__embedded_open(mf_broker **out, mf__embedded_store *store, const mf_broker_options *options,
+                      mf_loop *loop, mf_error *error);
 
 #endif

@@ -16,15 +16,15 @@ enum { MF_ROSTER_ALL, MF_ROSTER_CLAIMABLE, MF_ROSTER_KINDS };
 #define MF_ROSTER_ABSENT UINT32_MAX
 
 typedef struct mf_roster_entry {
-  uint64_t order;              /* rises from entry to entry, never used twice */
-  struct mf_stored_task *task; /* NULL: it has left, the entry is a hole */
+    uint64_t order;              /* rises from entry to entry, never used twice */
+    struct mf_stored_task *task; /* NULL: it has left, the entry is a hole */
 } mf_roster_entry;
 
 typedef struct mf_roster {
-  mf_roster_entry *entries;
-  size_t count, size, holes;
-  uint64_t last_order;
-  int kind;
+    mf_roster_entry *entries;
+    size_t count, size, holes;
+    uint64_t last_order;
+    int kind;
 } mf_roster;
 
 void mf__roster_init(mf_roster *roster, int kind);

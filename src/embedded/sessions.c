@@ -4,173 +4,175 @@
 
 #include "embedded/space.h"
 
-static mf_stored_session *find(mf_space *space, const char *token) {
-  mf_stored_session *session;
-  HASH_FIND_STR(space->sessions, token, session);
-  return session;
+static mf_stored_session *find(mf_space *space, const char *token)
+{
+    mf_stored_session *session;
+    HASH_FIND_STR(space->sessions, token, session);
+    return session;
 }
 
-static mf_stored_session *find_node(mf_space *space, const char *node) {
-  mf_stored_session *session;
-  HASH_FIND(by_node, space->nodes, node, strlen(node), session);
-  return session;
+static mf_stored_session *find_node(mf_space *space, const char *node)
+{
+    mf_stored_session *session;
+    HASH_FIND(by_node, space->nodes, node, strlen(node), session);
+    return session;
 }
 
 /* A session that is not live yet. */
-static mf_stored_session *add(mf_space *space, const mf_session *wanted) {
-  size_t length = strlen(wanted->node) + 1;
-  mf_stored_session *session = calloc(1, sizeof *session + length);
-  if (session == NULL)
-    return NULL;
-  session->state = MF_SESSION_LAPSED;
-  memcpy(session->token, wanted->token, sizeof session->token);
-  memcpy(session->node, wanted->node, length);
-  HASH_ADD_STR(space->sessions, token, session);
-  if (session->hh.tbl == NULL) {
-    free(session);
-    return NULL;
-  }
-  return session;
+static mf_stored_session *add(mf_space *space, const mf_session *wanted)
+{
+    size_t length = strlen(wanted->node) + 1;
+    mf_stored_session *session = calloc(1, sizeof *session + length);
+    if (session == NULL)
+        return NULL;
+    session->state = MF_SESSION_LAPSED;
+    memcpy(session->token, wanted->token, sizeof session->token);
+    memcpy(session->node, wanted->node, length);
+    HASH_ADD_STR(space->sessions, token, session);
+    if (session->hh.tbl == NULL) {
+        free(session);
+        return NULL;
+    }
+    return session;
 }
 
-static void end(mf_space *space, mf_stored_session *session, int64_t now_us) {
-  if (session->state == MF_SESSION_LIVE)
-    HASH_DELETE(by_node, space->nodes, session);
-  session->state = MF_SESSION_ENDED;
-  session->forget_us = now_us + MF_REMEMBER_US;
-  while (session->held != NULL)
-    mf__space_offer(space, session->held);
+static void end(mf_space *space, mf_stored_session *session, int64_t now_us)
+{
+    if (session->state == MF_SESSION_LIVE)
+        HASH_DELETE(by_node, space->nodes, session);
+    session->state = MF_SESSION_ENDED;
+    session->forget_us = now_us + MF_REMEMBER_US;
+    while (session->held != NULL)
+        mf__space_offer(space, session->held);
 }
 
-static int refuse_name(mf_join_request *request,
-                       const mf_stored_session *holder, int64_t now_us) {
-  memcpy(request->holder, holder->token, sizeof request->holder);
-  request->remaining_ms = (holder->expires_us - now_us + 999) / 1000;
-  return mf_error_set(
-      &request->request.error, MF_ENAMEINUSE,
-      "node name \"%s\" is in use by a live consumer for at least %lld ms",
-      request->session->node, (long long)request->remaining_ms);
+static int refuse_name(mf_join_request *request, const mf_stored_session *holder, int64_t now_us)
+{
+    memcpy(request->holder, holder->token, sizeof request->holder);
+    request->remaining_ms = (holder->expires_us - now_us + 999) / 1000;
+    return mf_error_set(&request->request.error, MF_ENAMEINUSE,
+                        "node name \"%s\" is in use by a live consumer for at least %lld ms",
+                        request->session->node, (long long)request->remaining_ms);
 }
 
-static int make_live(mf_space *space, mf_stored_session *session) {
-  if (session->state == MF_SESSION_LIVE)
+static int make_live(mf_space *space, mf_stored_session *session)
+{
+    if (session->state == MF_SESSION_LIVE)
+        return MF_OK;
+    HASH_ADD_KEYPTR(by_node, space->nodes, session->node, strlen(session->node), session);
+    if (session->by_node.tbl == NULL)
+        return MF_ENOMEM;
+    session->state = MF_SESSION_LIVE;
     return MF_OK;
-  HASH_ADD_KEYPTR(by_node, space->nodes, session->node, strlen(session->node),
-                  session);
-  if (session->by_node.tbl == NULL)
-    return MF_ENOMEM;
-  session->state = MF_SESSION_LIVE;
-  return MF_OK;
 }
 
-static void extend(mf_space *space, mf_stored_session *session,
-                   const mf_session *by, int64_t now_us) {
-  session->expires_us = now_us + by->lease_ms * 1000;
-  if (session->expires_us < space->due_us)
-    space->due_us = session->expires_us;
+static void extend(mf_space *space, mf_stored_session *session, const mf_session *by,
+                   int64_t now_us)
+{
+    session->expires_us = now_us + by->lease_ms * 1000;
+    if (session->expires_us < space->due_us)
+        space->due_us = session->expires_us;
 }
 
 /* A join that comes late: the session went on, or has ended, since it was sent.
  */
-static bool overtaken(const mf_stored_session *session, uint64_t epoch) {
-  if (session->state == MF_SESSION_ENDED)
-    return epoch <= session->epoch;
-  return epoch < session->epoch;
+static bool overtaken(const mf_stored_session *session, uint64_t epoch)
+{
+    if (session->state == MF_SESSION_ENDED)
+        return epoch <= session->epoch;
+    return epoch < session->epoch;
 }
 
-int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us) {
-  const mf_session *wanted = request->session;
-  mf_stored_session *session = find(space, wanted->token);
-  mf_stored_session *holder = find_node(space, wanted->node);
+int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us)
+{
+    const mf_session *wanted = request->session;
+    mf_stored_session *session = find(space, wanted->token);
+    mf_stored_session *holder = find_node(space, wanted->node);
 
-  if (session != NULL && overtaken(session, wanted->epoch))
-    return mf__space_answer(&request->request, MF_ESTALE);
-  if (holder != NULL && holder != session) {
-    if (!request->takeover)
-      return refuse_name(request, holder, now_us);
-    end(space, holder, now_us);
-  }
-  if (session == NULL)
-    session = add(space, wanted);
-  if (session == NULL || make_live(space, session) != MF_OK)
-    return mf__space_answer(&request->request, MF_ENOMEM);
-  session->epoch = wanted->epoch;
-  session->weight = wanted->weight;
-  extend(space, session, wanted, now_us);
-  return mf__space_answer(&request->request, MF_OK);
+    if (session != NULL && overtaken(session, wanted->epoch))
+        return mf__space_answer(&request->request, MF_ESTALE);
+    if (holder != NULL && holder != session) {
+        if (!request->takeover)
+            return refuse_name(request, holder, now_us);
+        end(space, holder, now_us);
+    }
+    if (session == NULL)
+        session = add(space, wanted);
+    if (session == NULL || make_live(space, session) != MF_OK)
+        return mf__space_answer(&request->request, MF_ENOMEM);
+    session->epoch = wanted->epoch;
+    session->weight = wanted->weight;
+    extend(space, session, wanted, now_us);
+    return mf__space_answer(&request->request, MF_OK);
 }
 
-int mf__space_leave(mf_space *space, mf_session_request *request,
-                    int64_t now_us) {
-  mf_stored_session *session = find(space, request->session->token);
+int mf__space_leave(mf_space *space, mf_session_request *request, int64_t now_us)
+{
+    mf_stored_session *session = find(space, request->session->token);
 
-  if (session != NULL && session->state != MF_SESSION_ENDED) {
-    if (request->session->epoch < session->epoch)
-      return mf__space_answer(&request->request, MF_ESTALE);
-    end(space, session, now_us);
-  }
-  return mf__space_answer(&request->request, MF_OK);
+    if (session != NULL && session->state != MF_SESSION_ENDED) {
+        if (request->session->epoch < session->epoch)
+            return mf__space_answer(&request->request, MF_ESTALE);
+        end(space, session, now_us);
+    }
+    return mf__space_answer(&request->request, MF_OK);
 }
 
-int mf__space_session(mf_space *space, const mf_session *session,
-                      mf_stored_session **out) {
-  *out = find(space, session->token);
-  if (*out != NULL && session->epoch < (*out)->epoch)
-    return MF_ESTALE;
-  /* A higher epoch is that of a join which did not arrive: the core has to join
-   * again. */
-  if (*out == NULL || (*out)->state != MF_SESSION_LIVE ||
-      session->epoch != (*out)->epoch)
-    return MF_ENOSESSION;
-  return MF_OK;
+int mf__space_session(mf_space *space, const mf_session *session, mf_stored_session **out)
+{
+    *out = find(space, session->token);
+    if (*out != NULL && session->epoch < (*out)->epoch)
+        return MF_ESTALE;
+    /* A higher epoch is that of a join which did not arrive: the core has to join
+     * again. */
+    if (*out == NULL || (*out)->state != MF_SESSION_LIVE || session->epoch != (*out)->epoch)
+        return MF_ENOSESSION;
+    return MF_OK;
 }
 
-static int renew_claim(mf_space *space, mf_stored_session *session,
-                       const mf_claim *claim, int64_t expires_us) {
-  mf_stored_task *task = mf__space_find(space, claim->id);
-  if (task == NULL)
-    return MF_EGONE;
-  if (task->owner != session || task->fence != claim->fence)
-    return MF_ELATE;
-  mf__space_hold(space, session, task, expires_us);
-  return MF_OK;
+static int renew_claim(mf_space *space, mf_stored_session *session, const mf_claim *claim,
+                       int64_t expires_us)
+{
+    mf_stored_task *task;
+    int code = mf__space_owned(space, session, claim, &task);
+    if (code == MF_OK)
+        mf__space_hold(space, session, task, expires_us);
+    return code;
 }
 
-int mf__space_renew(mf_space *space, mf_renew_request *request,
-                    int64_t now_us) {
-  mf_stored_session *session;
-  int code = mf__space_session(space, request->session, &session);
+int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us)
+{
+    mf_stored_session *session;
+    int code = mf__space_session(space, request->session, &session);
 
-  request->lost_count = 0;
-  if (code != MF_OK)
-    return mf__space_answer(&request->request, code);
-  extend(space, session, request->session, now_us);
-  for (size_t i = 0; i < request->count; i++) {
-    code = renew_claim(space, session, request->lease->claims[i],
-                       session->expires_us);
+    request->lost_count = 0;
     if (code != MF_OK)
-      request->lost[request->lost_count++] = (mf_lost_claim){i, code};
-  }
-  return mf__space_answer(&request->request, MF_OK);
+        return mf__space_answer(&request->request, code);
+    extend(space, session, request->session, now_us);
+    for (size_t i = 0; i < request->count; i++) {
+        code = renew_claim(space, session, request->lease->claims[i], session->expires_us);
+        if (code != MF_OK)
+            request->lost[request->lost_count++] = (mf_lost_claim){i, code};
+    }
+    return mf__space_answer(&request->request, MF_OK);
 }
 
-int mf__space_nodes(mf_space *space, mf_nodes_request *request) {
-  size_t count = HASH_CNT(by_node, space->nodes), text = 0, i = 0;
-  mf_stored_session *session;
+int mf__space_nodes(mf_space *space, mf_nodes_request *request)
+{
+    size_t count = HASH_CNT(by_node, space->nodes), text = 0, i = 0;
+    mf_stored_session *session;
 
-  for (session = space->nodes; session != NULL; session = session->by_node.next)
-    text += strlen(session->node) + 1;
-  mf_node *nodes =
-      mf__answer_alloc(&request->request, count * sizeof *nodes + text);
-  if (nodes == NULL)
-    return mf__space_answer(&request->request, MF_ENOMEM);
-  char *names = (char *)(nodes + count);
-  for (session = space->nodes; session != NULL;
-       session = session->by_node.next) {
-    nodes[i++] = (mf_node){names, session->held_count, session->weight};
-    names = stpcpy(names, session->node) + 1;
-  }
-  request->nodes = nodes;
-  request->count = count;
-  return mf__space_answer(&request->request, MF_OK);
+    for (session = space->nodes; session != NULL; session = session->by_node.next)
+        text += strlen(session->node) + 1;
+    mf_node *nodes = mf__answer_alloc(&request->request, count * sizeof *nodes + text);
+    if (nodes == NULL)
+        return mf__space_answer(&request->request, MF_ENOMEM);
+    char *names = (char *)(nodes + count);
+    for (session = space->nodes; session != NULL; session = session->by_node.next) {
+        nodes[i++] = (mf_node){names, session->held_count, session->weight};
+        names = stpcpy(names, session->node) + 1;
+    }
+    request->nodes = nodes;
+    request->count = count;
+    return mf__space_answer(&request->request, MF_OK);
 }

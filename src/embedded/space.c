@@ -5,135 +5,156 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mf__space_init(mf_space *space, int64_t fence_offset_us) {
-  *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
-  mf__roster_init(&space->all, MF_ROSTER_ALL);
-  mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
+void mf__space_init(mf_space *space, int64_t fence_offset_us)
+{
+    *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
+    mf__roster_init(&space->all, MF_ROSTER_ALL);
+    mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
 }
 
-static void clear_sessions(mf_space *space) {
-  mf_stored_session *session, *next;
+static void clear_sessions(mf_space *space)
+{
+    mf_stored_session *session, *next;
 
-  HASH_CLEAR(by_node, space->nodes);
-  HASH_ITER(hh, space->sessions, session, next) {
-    HASH_DELETE(hh, space->sessions, session);
-    free(session);
-  }
-}
-
-void mf__space_clear(mf_space *space) {
-  mf_stored_task *task, *next;
-  mf_remembered *remembered, *after;
-
-  HASH_ITER(hh, space->tasks, task, next) {
-    HASH_DELETE(hh, space->tasks, task);
-    free(task->properties);
-    free(task);
-  }
-  HASH_ITER(hh, space->remembered, remembered, after) {
-    HASH_DELETE(hh, space->remembered, remembered);
-    free(remembered);
-  }
-  clear_sessions(space);
-  mf__space_clear_commands(space);
-  mf__roster_clear(&space->all);
-  mf__roster_clear(&space->claimable);
-  for (int kind = 0; kind < MF_NEWS_KINDS; kind++)
-    free(space->news[kind].ids);
-}
-
-mf_stored_task *mf__space_find(mf_space *space, const char *id) {
-  mf_stored_task *task;
-  HASH_FIND_STR(space->tasks, id, task);
-  return task;
-}
-
-static void lapse(mf_space *space, mf_stored_session *session, int64_t now_us) {
-  HASH_DELETE(by_node, space->nodes, session);
-  session->state = MF_SESSION_LAPSED;
-  session->forget_us = now_us + MF_REMEMBER_US;
-}
-
-static void lapse_claims(mf_space *space, mf_stored_session *session,
-                         int64_t now_us) {
-  while (session->held != NULL && session->held->expires_us <= now_us)
-    mf__space_offer(space, session->held);
-}
-
-static int64_t earliest(const mf_stored_session *session, int64_t than_us) {
-  if (session->state == MF_SESSION_LIVE && session->expires_us < than_us)
-    than_us = session->expires_us;
-  if (session->held != NULL && session->held->expires_us < than_us)
-    than_us = session->held->expires_us;
-  return than_us;
-}
-
-void mf__space_reap(mf_space *space, int64_t now_us) {
-  mf_stored_session *session, *next;
-  int64_t due = INT64_MAX;
-
-  if (now_us < space->due_us)
-    return;
-  HASH_ITER(hh, space->sessions, session, next) {
-    if (session->state == MF_SESSION_LIVE && session->expires_us <= now_us)
-      lapse(space, session, now_us);
-    lapse_claims(space, session, now_us);
-    due = earliest(session, due);
-    if (session->state != MF_SESSION_LIVE && session->held == NULL &&
-        session->forget_us <= now_us) {
-      HASH_DELETE(hh, space->sessions, session);
-      free(session);
+    HASH_CLEAR(by_node, space->nodes);
+    HASH_ITER(hh, space->sessions, session, next)
+    {
+        HASH_DELETE(hh, space->sessions, session);
+        free(session);
     }
-  }
-  space->due_us = due;
 }
 
-void mf__space_tell(mf_space *space, mf_news_kind kind, const char *id) {
-  mf_news *news = &space->news[kind];
-  size_t length = strlen(id) + 1;
+void mf__space_clear(mf_space *space)
+{
+    mf_stored_task *task, *next;
+    mf_remembered *remembered, *after;
 
-  if (news->size - news->length < length) {
-    size_t size = (news->size + length) * 2 + 256;
-    char *ids = realloc(news->ids, size);
-    if (ids == NULL) {
-      space->news_lost = true;
-      return;
+    HASH_ITER(hh, space->tasks, task, next)
+    {
+        HASH_DELETE(hh, space->tasks, task);
+        free(task->properties);
+        free(task);
     }
-    news->ids = ids;
-    news->size = size;
-  }
-  memcpy(news->ids + news->length, id, length);
-  news->length += length;
-  news->count++;
+    HASH_ITER(hh, space->remembered, remembered, after)
+    {
+        HASH_DELETE(hh, space->remembered, remembered);
+        free(remembered);
+    }
+    clear_sessions(space);
+    mf__space_clear_commands(space);
+    mf__roster_clear(&space->all);
+    mf__roster_clear(&space->claimable);
+    for (int kind = 0; kind < MF_NEWS_KINDS; kind++)
+        free(space->news[kind].ids);
 }
 
-int mf__space_answer(mf_request *request, int code) {
-  if (code == MF_OK)
-    request->error.code = MF_OK;
-  else
-    mf_error_set(&request->error, code, "%s", mf_strerror(code));
-  return code;
+mf_stored_task *mf__space_find_any(mf_space *space, const char *id)
+{
+    mf_stored_task *task;
+    HASH_FIND_STR(space->tasks, id, task);
+    return task;
+}
+
+mf_stored_task *mf__space_find(mf_space *space, const char *id)
+{
+    mf_stored_task *task = mf__space_find_any(space, id);
+    return task != NULL && !task->removed ? task : NULL;
+}
+
+static void lapse(mf_space *space, mf_stored_session *session, int64_t now_us)
+{
+    HASH_DELETE(by_node, space->nodes, session);
+    session->state = MF_SESSION_LAPSED;
+    session->forget_us = now_us + MF_REMEMBER_US;
+}
+
+static void lapse_claims(mf_space *space, mf_stored_session *session, int64_t now_us)
+{
+    while (session->held != NULL && session->held->expires_us <= now_us)
+        mf__space_offer(space, session->held);
+}
+
+static int64_t earliest(const mf_stored_session *session, int64_t than_us)
+{
+    if (session->state == MF_SESSION_LIVE && session->expires_us < than_us)
+        than_us = session->expires_us;
+    if (session->held != NULL && session->held->expires_us < than_us)
+        than_us = session->held->expires_us;
+    return than_us;
+}
+
+void mf__space_reap(mf_space *space, int64_t now_us)
+{
+    mf_stored_session *session, *next;
+    int64_t due = INT64_MAX;
+
+    if (now_us < space->due_us)
+        return;
+    HASH_ITER(hh, space->sessions, session, next)
+    {
+        if (session->state == MF_SESSION_LIVE && session->expires_us <= now_us)
+            lapse(space, session, now_us);
+        lapse_claims(space, session, now_us);
+        due = earliest(session, due);
+        if (session->state != MF_SESSION_LIVE && session->held == NULL &&
+            session->forget_us <= now_us) {
+            HASH_DELETE(hh, space->sessions, session);
+            free(session);
+        }
+    }
+    space->due_us = due;
+}
+
+void mf__space_tell(mf_space *space, mf_news_kind kind, const char *id)
+{
+    mf_news *news = &space->news[kind];
+    size_t length = strlen(id) + 1;
+
+    if (news->size - news->length < length) {
+        size_t size = (news->size + length) * 2 + 256;
+        char *ids = realloc(news->ids, size);
+        if (ids == NULL) {
+            space->news_lost = true;
+            return;
+        }
+        news->ids = ids;
+        news->size = size;
+    }
+    memcpy(news->ids + news->length, id, length);
+    news->length += length;
+    news->count++;
+}
+
+int mf__space_answer(mf_request *request, int code)
+{
+    if (code == MF_OK)
+        request->error.code = MF_OK;
+    else
+        mf_error_set(&request->error, code, "%s", mf_strerror(code));
+    return code;
 }
 
 /* A chain of blocks on the request. */
 typedef struct answer_block {
-  struct answer_block *next;
-  max_align_t data[];
+    struct answer_block *next;
+    max_align_t data[];
 } answer_block;
 
-void *mf__answer_alloc(mf_request *request, size_t size) {
-  answer_block *block = malloc(sizeof *block + size);
-  if (block == NULL)
-    return NULL;
-  block->next = request->driver;
-  request->driver = block;
-  return block->data;
+void *mf__answer_alloc(mf_request *request, size_t size)
+{
+    answer_block *block = malloc(sizeof *block + size);
+    if (block == NULL)
+        return NULL;
+    block->next = request->driver;
+    request->driver = block;
+    return block->data;
 }
 
-void mf__answer_free(mf_request *request) {
-  while (request->driver != NULL) {
-    answer_block *block = request->driver;
-    request->driver = block->next;
-    free(block);
-  }
+void mf__answer_free(mf_request *request)
+{
+    while (request->driver != NULL) {
+        answer_block *block = request->driver;
+        request->driver = block->next;
+        free(block);
+    }
 }

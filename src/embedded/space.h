@@ -27,87 +27,89 @@
 typedef struct mf_stored_session mf_stored_session;
 
 typedef struct mf_stored_task {
-  UT_hash_handle hh;
-  char *properties;                       /* NULL: none */
-  mf_stored_session *owner;               /* NULL: claimable */
-  struct mf_stored_task *next, *previous; /* in owner->held */
-  uint64_t fence;
-  int64_t expires_us;
-  uint32_t place[MF_ROSTER_KINDS];
-  char id[];
+    UT_hash_handle hh;
+    char *properties;                       /* NULL: none */
+    mf_stored_session *owner;               /* NULL: claimable */
+    struct mf_stored_task *next, *previous; /* in owner->held */
+    uint64_t fence;
+    int64_t expires_us;
+    bool removed; /* kept only until its last owner's claim is over */
+    bool waiting; /* submitted anew while the owner's claim, on the removed one, is not over */
+    uint32_t place[MF_ROSTER_KINDS];
+    char id[];
 } mf_stored_task;
 
 /* A session stays in the table when it is over, until its last claim has lapsed
  * and a delayed copy of its requests is no longer to be expected. */
 typedef enum mf_session_state {
-  MF_SESSION_LIVE,
-  MF_SESSION_LAPSED, /* not renewed in time; may join again */
-  MF_SESSION_ENDED   /* left or taken over; a join must have a higher epoch */
+    MF_SESSION_LIVE,
+    MF_SESSION_LAPSED, /* not renewed in time; may join again */
+    MF_SESSION_ENDED   /* left or taken over; a join must have a higher epoch */
 } mf_session_state;
 
 struct mf_stored_session {
-  UT_hash_handle hh;      /* by token */
-  UT_hash_handle by_node; /* only while live */
-  mf_session_state state;
-  uint64_t epoch;
-  int64_t expires_us; /* when live */
-  int64_t forget_us;  /* when not */
-  double weight;
-  mf_stored_task *held, *held_last;
-  uint64_t held_count;
-  char token[33];
-  char node[];
+    UT_hash_handle hh;      /* by token */
+    UT_hash_handle by_node; /* only while live */
+    mf_session_state state;
+    uint64_t epoch;
+    int64_t expires_us; /* when live */
+    int64_t forget_us;  /* when not */
+    double weight;
+    mf_stored_task *held, *held_last;
+    uint64_t held_count;
+    char token[33];
+    char node[];
 };
 
 typedef struct mf_stored_command {
-  struct mf_stored_command *next;
-  uint64_t sequence;
-  int64_t expires_us;
-  size_t length;
-  char json[];
+    struct mf_stored_command *next;
+    uint64_t sequence;
+    int64_t expires_us;
+    size_t length;
+    char json[];
 } mf_stored_command;
 
 typedef struct mf_command_queue {
-  UT_hash_handle hh;
-  mf_stored_command *first, **last;
-  char node[];
+    UT_hash_handle hh;
+    mf_stored_command *first, **last;
+    char node[];
 } mf_command_queue;
 
 /* The results of a submit or remove, for when it comes again. */
 typedef struct mf_remembered {
-  UT_hash_handle hh;
-  int64_t forget_us;
-  size_t count;
-  const char *token;   /* behind the results */
-  signed char codes[]; /* those of items are small */
+    UT_hash_handle hh;
+    int64_t forget_us;
+    size_t count;
+    const char *token;   /* behind the results */
+    signed char codes[]; /* those of items are small */
 } mf_remembered;
 
 /* What watchers are to be told of, gathered during an operation. */
 typedef enum mf_news_kind {
-  MF_NEWS_CLAIMABLE,
-  MF_NEWS_TAKEN,
-  MF_NEWS_REMOVED,
-  MF_NEWS_COMMAND, /* the id is the node */
-  MF_NEWS_KINDS
+    MF_NEWS_CLAIMABLE,
+    MF_NEWS_TAKEN,
+    MF_NEWS_REMOVED,
+    MF_NEWS_COMMAND, /* the id is the node */
+    MF_NEWS_KINDS
 } mf_news_kind;
 
 typedef struct mf_news {
-  char *ids; /* each with its zero byte */
-  size_t length, size, count;
+    char *ids; /* each with its zero byte */
+    size_t length, size, count;
 } mf_news;
 
 typedef struct mf_space {
-  mf_stored_task *tasks;
-  mf_stored_session *sessions, *nodes;
-  mf_command_queue *queues;
-  mf_remembered *remembered; /* in order of forget_us */
-  mf_roster all, claimable;
-  uint64_t last_fence, last_command;
-  int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
-                              fall behind */
-  int64_t due_us;
-  mf_news news[MF_NEWS_KINDS];
-  bool news_lost; /* there was no memory for some */
+    mf_stored_task *tasks;
+    mf_stored_session *sessions, *nodes;
+    mf_command_queue *queues;
+    mf_remembered *remembered; /* in order of forget_us */
+    mf_roster all, claimable;
+    uint64_t last_fence, last_command;
+    int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
+                                fall behind */
+    int64_t due_us;
+    mf_news news[MF_NEWS_KINDS];
+    bool news_lost; /* there was no memory for some */
 } mf_space;
 
 /* How long what is over is remembered, for the sake of requests that come late
@@ -121,39 +123,41 @@ void mf__space_clear(mf_space *space);
 void mf__space_reap(mf_space *space, int64_t now_us);
 
 int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us);
-int mf__space_leave(mf_space *space, mf_session_request *request,
-                    int64_t now_us);
+int mf__space_leave(mf_space *space, mf_session_request *request, int64_t now_us);
 int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us);
 int mf__space_nodes(mf_space *space, mf_nodes_request *request);
 
-int mf__space_claim(mf_space *space, mf_claims_request *request,
-                    int64_t now_us);
+int mf__space_claim(mf_space *space, mf_claims_request *request, int64_t now_us);
 int mf__space_release(mf_space *space, mf_claims_request *request);
 int mf__space_done(mf_space *space, mf_claims_request *request);
-int mf__space_submit(mf_space *space, mf_items_request *request,
-                     int64_t now_us);
-int mf__space_remove(mf_space *space, mf_items_request *request,
-                     int64_t now_us);
+int mf__space_submit(mf_space *space, mf_items_request *request, int64_t now_us);
+int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us);
 
 int mf__space_list_claimable(mf_space *space, mf_page_request *request);
 int mf__space_list_tasks(mf_space *space, mf_page_request *request);
 int mf__space_lookup(mf_space *space, mf_lookup_request *request);
 
 int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us);
-int mf__space_receive(mf_space *space, mf_receive_request *request,
-                      int64_t now_us);
+int mf__space_receive(mf_space *space, mf_receive_request *request, int64_t now_us);
 
 /* Inside the space. */
 
+/* NULL: there is none, or only what is left of a removed one. */
 mf_stored_task *mf__space_find(mf_space *space, const char *id);
+/* A removed one as well. */
+mf_stored_task *mf__space_find_any(mf_space *space, const char *id);
+
+/* Whether the claim is the session's: MF_OK; MF_ELATE; MF_EGONE, the task was removed, but `*out`
+ * is not NULL while the claim on it is not over. */
+int mf__space_owned(mf_space *space, const mf_stored_session *session, const mf_claim *claim,
+                    mf_stored_task **out);
 
 /* The live session that a request names: MF_OK, MF_ENOSESSION or MF_ESTALE. */
-int mf__space_session(mf_space *space, const mf_session *session,
-                      mf_stored_session **out);
+int mf__space_session(mf_space *space, const mf_session *session, mf_stored_session **out);
 
 /* Gives the claim (anew) to the session until now + lease. */
-void mf__space_hold(mf_space *space, mf_stored_session *session,
-                    mf_stored_task *task, int64_t expires_us);
+void mf__space_hold(mf_space *space, mf_stored_session *session, mf_stored_task *task,
+                    int64_t expires_us);
 /* Takes the task from its owner, without making it claimable. */
 void mf__space_drop(mf_stored_task *task);
 /* Takes the task from its owner, if any, and makes it claimable. */

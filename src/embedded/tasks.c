@@ -4,123 +4,151 @@
 
 #include "embedded/space.h"
 
-void mf__space_delete(mf_space *space, mf_stored_task *task) {
-  mf__space_drop(task);
-  mf__roster_remove(&space->claimable, task);
-  mf__roster_remove(&space->all, task);
-  HASH_DELETE(hh, space->tasks, task);
-  free(task->properties);
-  free(task);
-}
-
-static mf_stored_task *new_task(const mf_item *item) {
-  size_t length = strlen(item->id) + 1;
-  mf_stored_task *task = calloc(1, sizeof *task + length);
-  if (task == NULL)
-    return NULL;
-  memcpy(task->id, item->id, length);
-  task->place[MF_ROSTER_ALL] = task->place[MF_ROSTER_CLAIMABLE] =
-      MF_ROSTER_ABSENT;
-  if (item->properties != NULL &&
-      (task->properties = strdup(item->properties)) == NULL) {
-    free(task);
-    return NULL;
-  }
-  return task;
-}
-
-static int submit_one(mf_space *space, const mf_item *item) {
-  size_t count = HASH_COUNT(space->tasks) + 1;
-
-  if (mf__space_find(space, item->id) != NULL)
-    return MF_EEXISTS;
-  if (mf__roster_reserve(&space->all, count) != MF_OK ||
-      mf__roster_reserve(&space->claimable, count) != MF_OK)
-    return MF_ENOMEM;
-  mf_stored_task *task = new_task(item);
-  if (task == NULL)
-    return MF_ENOMEM;
-  HASH_ADD_STR(space->tasks, id, task);
-  if (task->hh.tbl == NULL) {
+void mf__space_delete(mf_space *space, mf_stored_task *task)
+{
+    mf__space_drop(task);
+    mf__roster_remove(&space->claimable, task);
+    mf__roster_remove(&space->all, task);
+    HASH_DELETE(hh, space->tasks, task);
     free(task->properties);
     free(task);
-    return MF_ENOMEM;
-  }
-  mf__roster_add(&space->all, task);
-  mf__space_offer(space, task);
-  return MF_OK;
 }
 
-static int remove_one(mf_space *space, const mf_item *item) {
-  mf_stored_task *task = mf__space_find(space, item->id);
-  if (task == NULL)
-    return MF_EGONE;
-  mf__space_tell(space, MF_NEWS_REMOVED, task->id);
-  mf__space_delete(space, task);
-  return MF_OK;
+static mf_stored_task *new_task(const mf_item *item)
+{
+    size_t length = strlen(item->id) + 1;
+    mf_stored_task *task = calloc(1, sizeof *task + length);
+    if (task == NULL)
+        return NULL;
+    memcpy(task->id, item->id, length);
+    task->place[MF_ROSTER_ALL] = task->place[MF_ROSTER_CLAIMABLE] = MF_ROSTER_ABSENT;
+    if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL) {
+        free(task);
+        return NULL;
+    }
+    return task;
+}
+
+/* A new life for a removed task. It can be claimed when the claim on the old one is over. */
+static int revive(mf_space *space, mf_stored_task *task, const mf_item *item)
+{
+    if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL)
+        return MF_ENOMEM;
+    task->removed = false;
+    task->waiting = true;
+    mf__roster_add(&space->all, task);
+    return MF_OK;
+}
+
+static int submit_one(mf_space *space, const mf_item *item)
+{
+    size_t count = HASH_COUNT(space->tasks) + 1;
+    mf_stored_task *task = mf__space_find_any(space, item->id);
+
+    if (task != NULL && !task->removed)
+        return MF_EEXISTS;
+    if (mf__roster_reserve(&space->all, count) != MF_OK ||
+        mf__roster_reserve(&space->claimable, count) != MF_OK)
+        return MF_ENOMEM;
+    if (task != NULL)
+        return revive(space, task, item);
+    task = new_task(item);
+    if (task == NULL)
+        return MF_ENOMEM;
+    HASH_ADD_STR(space->tasks, id, task);
+    if (task->hh.tbl == NULL) {
+        free(task->properties);
+        free(task);
+        return MF_ENOMEM;
+    }
+    mf__roster_add(&space->all, task);
+    mf__space_offer(space, task);
+    return MF_OK;
+}
+
+/* What a removed task leaves while its owner's handler may still run. */
+static void keep_claim(mf_space *space, mf_stored_task *task)
+{
+    mf__roster_remove(&space->all, task);
+    free(task->properties);
+    task->properties = NULL;
+    task->removed = true;
+    task->waiting = false;
+}
+
+static int remove_one(mf_space *space, const mf_item *item)
+{
+    mf_stored_task *task = mf__space_find(space, item->id);
+    if (task == NULL)
+        return MF_EGONE;
+    mf__space_tell(space, MF_NEWS_REMOVED, task->id);
+    if (task->owner != NULL)
+        keep_claim(space, task);
+    else
+        mf__space_delete(space, task);
+    return MF_OK;
 }
 
 /* Results of requests by token. */
 
-static void forget_old(mf_space *space, int64_t now_us) {
-  while (space->remembered != NULL && space->remembered->forget_us <= now_us) {
-    mf_remembered *oldest = space->remembered;
-    HASH_DELETE(hh, space->remembered, oldest);
-    free(oldest);
-  }
+static void forget_old(mf_space *space, int64_t now_us)
+{
+    while (space->remembered != NULL && space->remembered->forget_us <= now_us) {
+        mf_remembered *oldest = space->remembered;
+        HASH_DELETE(hh, space->remembered, oldest);
+        free(oldest);
+    }
 }
 
-static mf_remembered *remember(mf_space *space, const mf_items_request *request,
-                               int64_t now_us) {
-  size_t length = strlen(request->token) + 1;
-  mf_remembered *me = malloc(sizeof *me + request->count + length);
-  if (me == NULL)
-    return NULL;
-  me->forget_us = now_us + MF_REMEMBER_US;
-  me->count = request->count;
-  me->token =
-      memcpy((char *)me->codes + request->count, request->token, length);
-  HASH_ADD_KEYPTR(hh, space->remembered, me->token, length - 1, me);
-  if (me->hh.tbl == NULL) {
-    free(me);
-    return NULL;
-  }
-  return me;
+static mf_remembered *remember(mf_space *space, const mf_items_request *request, int64_t now_us)
+{
+    size_t length = strlen(request->token) + 1;
+    mf_remembered *me = malloc(sizeof *me + request->count + length);
+    if (me == NULL)
+        return NULL;
+    me->forget_us = now_us + MF_REMEMBER_US;
+    me->count = request->count;
+    me->token = memcpy((char *)me->codes + request->count, request->token, length);
+    HASH_ADD_KEYPTR(hh, space->remembered, me->token, length - 1, me);
+    if (me->hh.tbl == NULL) {
+        free(me);
+        return NULL;
+    }
+    return me;
 }
 
 /* Submits or removes all items once, however often the request comes. */
-static int apply_once(mf_space *space, mf_items_request *request,
-                      int64_t now_us,
-                      int (*apply)(mf_space *space, const mf_item *item)) {
-  mf_remembered *known;
+static int apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
+                      int (*apply)(mf_space *space, const mf_item *item))
+{
+    mf_remembered *known;
 
-  forget_old(space, now_us);
-  HASH_FIND_STR(space->remembered, request->token, known);
-  if (known != NULL && known->count != request->count)
-    return mf_error_set(&request->request.error, MF_EINVAL,
-                        "token: already used by a request of %zu items",
-                        known->count);
-  if (known != NULL) {
-    for (size_t i = 0; i < request->count; i++)
-      request->items[i].result = known->codes[i];
+    forget_old(space, now_us);
+    HASH_FIND_STR(space->remembered, request->token, known);
+    if (known != NULL && known->count != request->count)
+        return mf_error_set(&request->request.error, MF_EINVAL,
+                            "token: already used by a request of %zu items", known->count);
+    if (known != NULL) {
+        for (size_t i = 0; i < request->count; i++)
+            request->items[i].result = known->codes[i];
+        return mf__space_answer(&request->request, MF_OK);
+    }
+    known = remember(space, request, now_us);
+    if (known == NULL)
+        return mf__space_answer(&request->request, MF_ENOMEM);
+    for (size_t i = 0; i < request->count; i++) {
+        request->items[i].result = apply(space, &request->items[i]);
+        known->codes[i] = (signed char)request->items[i].result;
+    }
     return mf__space_answer(&request->request, MF_OK);
-  }
-  known = remember(space, request, now_us);
-  if (known == NULL)
-    return mf__space_answer(&request->request, MF_ENOMEM);
-  for (size_t i = 0; i < request->count; i++) {
-    request->items[i].result = apply(space, &request->items[i]);
-    known->codes[i] = (signed char)request->items[i].result;
-  }
-  return mf__space_answer(&request->request, MF_OK);
 }
 
-int mf__space_submit(mf_space *space, mf_items_request *request,
-                     int64_t now_us) {
-  return apply_once(space, request, now_us, submit_one);
+int mf__space_submit(mf_space *space, mf_items_request *request, int64_t now_us)
+{
+    return apply_once(space, request, now_us, submit_one);
 }
 
-int mf__space_remove(mf_space *space, mf_items_request *request,
-                     int64_t now_us) {
-  return apply_once(space, request, now_us, remove_one);
+int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us)
+{
+    return apply_once(space, request, now_us, remove_one);
 }

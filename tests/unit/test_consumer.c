@@ -247,6 +247,27 @@ static void removed_task_is_stopped(void **state)
     assert_int_equal(cluster_task_count(c), 0);
 }
 
+/* A task that is removed and submitted anew does not run beside the old one's handler. */
+static void resubmitted_task_waits_for_the_old_handler(void **state)
+{
+    cluster *c = *state;
+    node *a = cluster_join(c, "a", ENDS_WHEN_TOLD, NULL);
+
+    cluster_submit_one(c, "1", "{\"life\":1}");
+    cluster_await_running(c, a, 1);
+    node *b = cluster_join(c, "b", ENDS_WHEN_STOPPED, NULL);
+    cluster_run_ms(c, 1000);
+    cluster_remove(c, "1");
+    cluster_submit_one(c, "1", "{\"life\":2}");
+    cluster_run_ms(c, 5000);
+    assert_true(cluster_traced(c, "a stop 1 deleted"));
+    assert_int_equal(b->running, 0);
+    cluster_finish(a, "1", MF_DONE);
+    cluster_run_ms(c, 5000);
+    assert_int_equal(a->running + b->running, 1);
+    assert_int_equal(cluster_task_count(c), 1);
+}
+
 /* A second consumer of a live one's name is refused, and says why. */
 static void name_in_use_is_refused(void **state)
 {
@@ -388,6 +409,7 @@ int main(void)
         STORY(paused_node_stops_its_tasks_when_it_wakes),
         STORY(overrun_is_counted),
         STORY(removed_task_is_stopped),
+        STORY(resubmitted_task_waits_for_the_old_handler),
         STORY(name_in_use_is_refused),
         STORY(restart_waits_for_the_old_session),
         STORY(restart_with_takeover_does_not_wait),
