@@ -48,7 +48,7 @@ static double report_library(bench_report *report, round_times *library, size_t 
 {
     report_array(report, "round_seconds", library->seconds, library->count);
     double seconds = statistics_median(library->seconds, library->count);
-    report_number(report, "seconds", seconds, 4, "s");
+    report_number(report, "seconds", seconds, 6, "s");
     report_count(report, "per_second", (double)tasks / seconds, "tasks/s");
     report_number(report, "program_cpu_percent", cores(library, library->program_cpu, seconds), 1,
                   "% of a core");
@@ -68,7 +68,7 @@ static void report_floor(bench_report *report, round_times *floor, size_t tasks,
     }
     report_array(report, "floor_round_seconds", floor->seconds, floor->count);
     double seconds = statistics_median(floor->seconds, floor->count);
-    report_number(report, "floor_seconds", seconds, 4, "s");
+    report_number(report, "floor_seconds", seconds, 6, "s");
     report_count(report, "floor_per_second", (double)tasks / seconds, "tasks/s");
     report_number(report, "floor_program_cpu_percent", cores(floor, floor->program_cpu, seconds), 1,
                   "% of a core");
