@@ -79,10 +79,11 @@ static void append_submit(floor_client *client, size_t from, size_t to)
 {
     char submitted[64];
     snprintf(submitted, sizeof submitted, KEY("submitted:%zu"), from);
-    begin(client, &mf__script_submit, 3, 2 + 2 * (to - from));
+    begin(client, &mf__script_submit, 4, 2 + 2 * (to - from));
     text(client, submitted);
     text(client, KEY("tasks"));
     text(client, KEY("ready"));
+    text(client, KEY("removed"));
     text(client, hints);
     text(client, "60000");
     for (size_t i = from; i < to; i++) {

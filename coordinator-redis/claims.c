@@ -234,6 +234,7 @@ static void write_ending(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_READY);
     mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
+    mf__redis_key(redis, MF_KEY_REMOVED);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_text(redis, session->node);

@@ -38,6 +38,7 @@ typedef struct mf_request_list {
 typedef enum mf_key {
     MF_KEY_TASKS,
     MF_KEY_READY,
+    MF_KEY_REMOVED,
     MF_KEY_SESSIONS,
     MF_KEY_NODES,
     MF_KEY_COUNTS,

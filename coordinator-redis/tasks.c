@@ -16,6 +16,7 @@ static void write_submit(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
     mf__redis_key(redis, MF_KEY_TASKS);
     mf__redis_key(redis, MF_KEY_READY);
+    mf__redis_key(redis, MF_KEY_REMOVED);
     mf__redis_channel(redis);
     mf__redis_number(redis, REMEMBER_MS);
     for (size_t i = 0; i < request->count; i++) {
@@ -32,6 +33,7 @@ static void write_remove(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
     mf__redis_key(redis, MF_KEY_TASKS);
     mf__redis_key(redis, MF_KEY_READY);
+    mf__redis_key(redis, MF_KEY_REMOVED);
     for (size_t i = 0; i < request->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->items[i].id);
     mf__redis_channel(redis);

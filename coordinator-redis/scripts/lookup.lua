@@ -17,6 +17,11 @@ if call('EXISTS', unpack(KEYS, 2)) > found then
         end
     end
 end
+for i = 1, n do
+    if type(answer[i]) == 'string' and string.sub(answer[i], 1, 8) == 'removed ' then
+        answer[i] = false
+    end
+end
 if ARGV[2] == '1' then
     local ids = {}
     for i = 1, n do

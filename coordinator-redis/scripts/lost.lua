@@ -6,6 +6,9 @@ local function lost(id, owner, mine, tasks, held)
     if owner and string.sub(owner, 1, #mine) == mine then
         return 1
     end
+    if owner and string.sub(owner, 1, 8 + #mine) == 'removed ' .. mine then
+        return 2 -- and stays held until it is released or lapses
+    end
     local removed = call('SREM', held, id)
     if call('HEXISTS', tasks, id) == 0 then
         return 2
@@ -15,9 +18,18 @@ local function lost(id, owner, mine, tasks, held)
     end
     return 1
 end
+-- The claim on a removed task is over: one that was submitted anew under the id may be claimed.
+local function end_removed(key, id, tasks, ready, held, removed)
+    redis.call('DEL', key)
+    redis.call('SREM', held, id)
+    redis.call('ZREM', removed, id)
+    if redis.call('HEXISTS', tasks, id) == 1 then
+        strays[#strays + 1] = id
+    end
+end
 local function return_strays(ready, channel)
     for _, id in ipairs(strays) do
-        call('ZADD', ready, 'NX', stamp, id)
+        call('ZADD', ready, stamp, id)
     end
     if #strays > 0 then
         call('PUBLISH', channel, 'claimable -\n' .. table.concat(strays, '\n'))

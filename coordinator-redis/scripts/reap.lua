@@ -22,6 +22,9 @@ if #ids > 0 then
     local owners = call('MGET', unpack(KEYS, fixed + 1))
     for i = 1, #ids do
         local owner, key = owners[i], KEYS[fixed + i]
+        if owner and sub(owner, 1, 8) == 'removed ' then
+            owner = sub(owner, 9)
+        end
         local own = owner and sub(owner, 1, #mine) == mine
         if own and ended then
             call('DEL', key)
@@ -35,7 +38,7 @@ if #ids > 0 then
                 call('SREM', KEYS[2], ids[i])
                 dropped = dropped + 1
                 if not owner and call('HEXISTS', KEYS[3], ids[i]) == 1 then
-                    call('ZADD', KEYS[4], 'NX', stamp, ids[i])
+                    call('ZADD', KEYS[4], stamp, ids[i])
                     freed[#freed + 1] = ids[i]
                 end
             end

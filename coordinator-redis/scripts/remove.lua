@@ -1,27 +1,43 @@
 -- Removes tasks, running or not. An owner finds out by the hint, or when it renews.
--- KEYS: submitted, tasks, ready, then an owner key for each task.
+-- A claim stays in force, marked as that of a removed task, until it is released or its lease ends,
+-- so that a task submitted anew under the id does not run beside the old one's handler.
+-- KEYS: submitted, tasks, ready, removed, then an owner key for each task.
 -- ARGV: hint channel, how long to remember the answer in ms, where the id begins in an owner key.
 -- Answer: as of submit.lua, 1 (removed) or 0 (no such task).
+-- include clock.lua
 local call = redis.call
 local answer = call('GET', KEYS[1])
 if answer then
     return answer
 end
 call('ZCARD', KEYS[3])
-local fixed, from = 3, tonumber(ARGV[3])
-local results, ids, keys = {}, {}, {}
+local fixed, from = 4, tonumber(ARGV[3])
+local results, ids = {}, {}
+
+local function mark(key, id)
+    local owner = redis.pcall('GET', key)
+    if type(owner) == 'table' then
+        call('DEL', key)
+    elseif owner then
+        if string.sub(owner, 1, 8) ~= 'removed ' then
+            call('SET', key, 'removed ' .. owner, 'KEEPTTL')
+        end
+        call('ZADD', KEYS[4], now + math.max(call('PTTL', key), 0), id)
+    end
+end
+
+call('ZREMRANGEBYSCORE', KEYS[4], '-inf', stamp)
 for i = fixed + 1, #KEYS do
     local id = string.sub(KEYS[i], from)
     local removed = call('HDEL', KEYS[2], id)
     results[#results + 1] = removed
     if removed == 1 then
         ids[#ids + 1] = id
-        keys[#keys + 1] = KEYS[i]
+        mark(KEYS[i], id)
     end
 end
 answer = table.concat(results)
 if #ids > 0 then
-    call('DEL', unpack(keys))
     call('ZREM', KEYS[3], unpack(ids))
     call('PUBLISH', ARGV[1], 'removed -\n' .. table.concat(ids, '\n'))
 end

@@ -28,11 +28,10 @@ static void release(mf_balance *balance, mf_task *task)
 {
     balancing *b = balance->arg;
 
-    for (size_t i = 0; i < b->released_count; i++)
-        if (b->released[i] == task)
-            return;
-    if (b->released_count < b->count)
-        b->released[b->released_count++] = task;
+    if (task->given_up || b->released_count == b->count)
+        return;
+    task->given_up = true;
+    b->released[b->released_count++] = task;
 }
 
 static mf_balance context(mf_consumer *me, balancing *b)
@@ -88,8 +87,10 @@ static void balance(mf_consumer *me)
     mf_balance all = context(me, &b);
     me->balancer.balance(me->balancer.payload, &all);
     me->statistics.balance_releases += b.released_count;
-    for (size_t i = 0; i < b.released_count; i++)
+    for (size_t i = 0; i < b.released_count; i++) {
+        b.released[i]->given_up = false;
         mf__task_stop(b.released[i], MF_STOP_BALANCE);
+    }
     free(b.tasks);
 }
 
@@ -156,6 +157,10 @@ static void remember(mf_consumer *me, const mf_node *nodes, size_t count)
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
 {
     remember(me, nodes, count);
+    if (!me->viewed) {
+        me->viewed = true;
+        mf__offers_pump_soon(me);
+    }
     if (me->balance_wanted) {
         me->balance_wanted = false;
         balance(me);

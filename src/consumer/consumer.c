@@ -107,10 +107,8 @@ static void on_joined(void *arg)
 {
     mf_consumer *me = arg;
 
-    me->joined = true;
     mf_log(me->loop, MF_LOG_INFO, "consumer", "%s has joined", me->name);
     tell(me, MF_CONSUMER_JOINED);
-    mf__offers_pump_soon(me);
 }
 
 static void on_link(void *arg, bool up, const mf_error *why)

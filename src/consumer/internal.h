@@ -30,6 +30,7 @@ struct mf_task {
     int stop_reason;    /* atomic */
     uint8_t state;
     bool offered_again; /* while claiming or ending: a hint said that it is claimable */
+    bool given_up;      /* during a balance: the balancer has released it */
     bool bad_id;        /* the id breaks the rules: kept only so that it is reported once */
     bool bad_record;    /* claimed, and given back because its properties cannot be read */
     char id[];
@@ -68,8 +69,9 @@ struct mf_consumer {
     uint64_t views; /* how many there were */
     bool balance_wanted;
 
-    int posts; /* atomic: posted calls that have not run */
-    bool joined, frozen, draining, leaving, closed, freed;
+    int posts;   /* atomic: posted calls that have not run */
+    bool viewed; /* other nodes are known: claiming before would take their shares */
+    bool frozen, draining, leaving, closed, freed;
     mf_deferred drain_call;
 };
 

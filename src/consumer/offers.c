@@ -189,7 +189,7 @@ static void on_offers_call(void *arg)
 {
     mf_consumer *me = arg;
 
-    while (me->offers != NULL && me->joined && !me->frozen && !me->draining)
+    while (me->offers != NULL && me->viewed && !me->frozen && !me->draining)
         decide(me->offers);
     if (me->offers_dropped && me->statistics.offered <= me->max_offers / 2) {
         me->offers_dropped = false;
