@@ -15,14 +15,14 @@ local fixed, from = 4, tonumber(ARGV[3])
 local results, ids = {}, {}
 
 local function mark(key, id)
-    local owner = redis.pcall('GET', key)
-    if type(owner) == 'table' then
-        call('DEL', key)
-    elseif owner then
+    local owner, left = redis.pcall('GET', key), call('PTTL', key)
+    if left < 0 or type(owner) == 'table' then
+        call('DEL', key) -- no claim, or none that would end
+    else
         if string.sub(owner, 1, 8) ~= 'removed ' then
             call('SET', key, 'removed ' .. owner, 'KEEPTTL')
         end
-        call('ZADD', KEYS[4], now + math.max(call('PTTL', key), 0), id)
+        call('ZADD', KEYS[4], now + left, id)
     end
 end
 
