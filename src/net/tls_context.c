@@ -17,7 +17,7 @@ static int no_password(char *out, int size, int writing, void *arg)
     (void)out;
     (void)size;
     (void)writing;
-    (void)arg;
+    *(bool *)arg = true;
     return -1;
 }
 
@@ -55,24 +55,36 @@ static int load_authorities(SSL_CTX *ssl, const char *path, mf_error *error)
     return code;
 }
 
-static int load_certificate(SSL_CTX *ssl, const char *certificate, const char *key, mf_error *error)
+static int load_key(mf_tls_context *context, const char *key, mf_error *error)
+{
+    int code = check_readable("tls_key_file", key, error);
+
+    if (code != MF_OK)
+        return code;
+    /* It also checks that the key is the certificate's. */
+    if (SSL_CTX_use_PrivateKey_file(context->ssl, key, SSL_FILETYPE_PEM) == 1)
+        return MF_OK;
+    if (!context->locked)
+        return refuse(error, "tls_key_file", key);
+    ERR_clear_error();
+    return mf_error_set(error, MF_EINVAL, "tls_key_file: %.100s: needs a password", key);
+}
+
+static int load_certificate(mf_tls_context *context, const char *certificate, const char *key,
+                            mf_error *error)
 {
     if (certificate == NULL)
         return key == NULL
                    ? MF_OK
                    : mf_error_set(error, MF_EINVAL, "tls_key_file: given without tls_cert_file");
     int code = check_readable("tls_cert_file", certificate, error);
-    if (code == MF_OK && SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
+    if (code == MF_OK && SSL_CTX_use_certificate_chain_file(context->ssl, certificate) != 1)
         code = refuse(error, "tls_cert_file", certificate);
     if (code != MF_OK)
         return code;
     if (key == NULL)
         key = certificate;
-    code = check_readable("tls_key_file", key, error);
-    /* It also checks that the key is the certificate's. */
-    if (code == MF_OK && SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
-        code = refuse(error, "tls_key_file", key);
-    return code;
+    return load_key(context, key, error);
 }
 
 static int set_protocol(SSL_CTX *ssl, const char *name, mf_error *error)
@@ -98,11 +110,12 @@ static int configure(mf_tls_context *context, const mf_connection_options *optio
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_default_passwd_cb(ssl, no_password);
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, &context->locked);
     SSL_CTX_set_verify(ssl, options->tls_insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 
     int code = load_authorities(ssl, options->tls_ca_file, error);
     if (code == MF_OK)
-        code = load_certificate(ssl, options->tls_cert_file, options->tls_key_file, error);
+        code = load_certificate(context, options->tls_cert_file, options->tls_key_file, error);
     if (code == MF_OK && options->tls_alpn != NULL)
         code = set_protocol(ssl, options->tls_alpn, error);
     return code;

@@ -11,6 +11,7 @@ struct mf_tls_context {
     BIO_METHOD *bio; /* reads and writes the buffers of a session */
     char *protocol;  /* that must be selected by ALPN; NULL: none */
     bool insecure;
+    bool locked; /* a file was under a password */
 };
 
 /* NULL: out of memory. */

@@ -98,6 +98,18 @@ static void drop(identity id)
     EVP_PKEY_free(id.key);
 }
 
+static void write_locked(const identity *id)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/locked.key", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(
+        PEM_write_PKCS8PrivateKey(file, id->key, EVP_aes_128_cbc(), "secret", 6, NULL, NULL), 1);
+    fclose(file);
+}
+
 static void make_all(void)
 {
     const char *here = "DNS:localhost,IP:127.0.0.1,IP:::1";
@@ -107,7 +119,9 @@ static void make_all(void)
     drop(make("server", &ca, here, 10));
     drop(make("elsewhere", &ca, "DNS:elsewhere.test", 10));
     drop(make("expired", &ca, here, -1));
-    drop(make("client", &ca, "DNS:tester", 10));
+    identity client = make("client", &ca, "DNS:tester", 10);
+    write_locked(&client);
+    drop(client);
     drop(make("stranger", &other, "DNS:stranger", 10));
     drop(ca);
     drop(other);

@@ -8,6 +8,7 @@
  *   elsewhere.crt, .key      for elsewhere.test only
  *   expired.crt, .key        as server.crt, but it ended yesterday
  *   client.crt, client.key   for a client, named tester
+ *   locked.key               client.key under a password
  *   other-ca.crt             an authority that signed none of them, but
  *   stranger.crt, .key       for a client, named stranger */
 const char *certificates_directory(void);

@@ -433,6 +433,8 @@ static void test_bad_files(void **state)
         {NULL, "client.crt", "/none", "tls_key_file: /none: no such file or directory"},
         {NULL, "client.crt", NULL, "client.crt: "},
         {NULL, "client.crt", "server.key", "server.key: key values mismatch"},
+        {NULL, "client.crt", "locked.key",
+         "locked.key: needs a password"}, /* nobody is asked for the password */
         {NULL, NULL, "client.key", "tls_key_file: given without tls_cert_file"},
     };
     mf_endpoint endpoint = {.host = "localhost", .port = 1};
