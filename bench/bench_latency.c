@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cpu.h"
+#include "floor.h"
 #include "resp.h"
 #include "statistics.h"
 #include "worker.h"
@@ -13,7 +14,8 @@ typedef struct latency_bench {
     bench_rig rig;
     bench_worker worker;
     rig_client client;
-    resp *ping; /* NULL: the broker is not Redis */
+    resp *ping;          /* NULL: the broker is not Redis */
+    floor_client *floor; /* NULL: there is none */
     double submitted, started;
 } latency_bench;
 
@@ -41,63 +43,94 @@ static double measure_ping(latency_bench *latency)
     return cpu_now() - sent;
 }
 
+/* Seconds, one for each task; both others in turn with the starts. */
+typedef struct latency_times {
+    double *starts, *pings, *floors;
+    size_t count;
+} latency_times;
+
+static void measure(latency_bench *me, const rig_tasks *tasks, latency_times *times)
+{
+    for (size_t i = 0; i < times->count; i++) {
+        /* Each after the same pause: a processor that has slept is slower to answer. */
+        rig_pass(&me->rig, PAUSE_S);
+        if (me->ping != NULL)
+            times->pings[i] = measure_ping(me);
+        rig_pass(&me->rig, PAUSE_S);
+        if (me->floor != NULL)
+            times->floors[i] = floor_start(me->floor, i);
+        rig_pass(&me->rig, PAUSE_S);
+        times->starts[i] = measure_start(me, &tasks->specs[i], i + 1);
+    }
+}
+
 static double us(double *values, size_t count, double percent)
 {
     return statistics_percentile(values, count, percent) * 1e6;
 }
 
-static void report_times(bench_report *report, double *starts, double *pings, size_t count,
-                         bool pinged)
+static void report_in_round_trips(bench_report *report, const latency_times *times)
 {
-    report_number(report, "p50_us", us(starts, count, 50), 1, "us");
-    report_number(report, "p99_us", us(starts, count, 99), 1, "us");
-    report_number(report, "longest_us", us(starts, count, 100), 1, "us");
-    if (!pinged) {
-        report_nothing(report, "p50_round_trips", "this broker has no PING");
-        report_nothing(report, "p99_round_trips", "this broker has no PING");
-        return;
-    }
-    double round_trip = us(pings, count, 50);
+    double round_trip = us(times->pings, times->count, 50);
     report_number(report, "ping_p50_us", round_trip, 1, "us");
-    report_number(report, "ping_p99_us", us(pings, count, 99), 1, "us");
-    report_number(report, "p50_round_trips", us(starts, count, 50) / round_trip, 2, "round trips");
-    report_number(report, "p99_round_trips", us(starts, count, 99) / round_trip, 2, "round trips");
+    report_number(report, "ping_p99_us", us(times->pings, times->count, 99), 1, "us");
+    report_number(report, "p50_round_trips", us(times->starts, times->count, 50) / round_trip, 2,
+                  "round trips");
+    report_number(report, "p99_round_trips", us(times->starts, times->count, 99) / round_trip, 2,
+                  "round trips");
     report_at_most(report, "p50_round_trips", 3);
     report_at_most(report, "p99_round_trips", 10);
 }
 
+static void report_times(bench_report *report, const latency_bench *me, const latency_times *times)
+{
+    double p50 = us(times->starts, times->count, 50);
+    report_count(report, "tasks", (double)times->count, "tasks");
+    report_number(report, "p50_us", p50, 1, "us");
+    report_number(report, "p99_us", us(times->starts, times->count, 99), 1, "us");
+    report_number(report, "longest_us", us(times->starts, times->count, 100), 1, "us");
+    if (me->floor != NULL) {
+        double floor = us(times->floors, times->count, 50);
+        report_number(report, "floor_p50_us", floor, 1, "us");
+        report_number(report, "floor_p99_us", us(times->floors, times->count, 99), 1, "us");
+        report_number(report, "of_floor", floor / p50, 3, "of the floor");
+        /* The floor is two requests, one after the other. */
+        report_number(report, "p50_requests", 2 * p50 / floor, 2, "script calls");
+    }
+    if (me->ping != NULL) {
+        report_in_round_trips(report, times);
+    } else {
+        report_nothing(report, "p50_round_trips", "this broker has no PING");
+        report_nothing(report, "p99_round_trips", "this broker has no PING");
+    }
+}
+
 static void run(const bench_options *options, bench_report *report)
 {
-    latency_bench latency = {.worker = {.starting = starting, .arg = &latency}};
+    latency_bench me = {.worker = {.starting = starting, .arg = &me}};
     rig_tasks tasks;
     size_t count = (size_t)options->tasks;
-    double *starts = bench_alloc(count, sizeof *starts);
-    double *pings = bench_alloc(count, sizeof *pings);
+    double *values = bench_alloc(3 * count, sizeof *values);
+    latency_times times = {values, values + count, values + 2 * count, count};
 
-    rig_open(&latency.rig, options, report);
+    rig_open(&me.rig, options, report);
     rig_tasks_make(&tasks, count, (size_t)options->properties);
-    worker_open(&latency.worker, &latency.rig, "latency", "bench", mf_balancer_dumb());
-    worker_await_join(&latency.worker);
-    rig_client_open(&latency.client, &latency.rig, "latency");
-    latency.ping = latency.rig.embedded ? NULL : resp_open(latency.rig.url);
-    for (size_t i = 0; i < count; i++) {
-        /* Both after the same pause: a processor that has slept is slower to answer. */
-        rig_pass(&latency.rig, PAUSE_S);
-        pings[i] = latency.ping != NULL ? measure_ping(&latency) : 0;
-        rig_pass(&latency.rig, PAUSE_S);
-        starts[i] = measure_start(&latency, &tasks.specs[i], i + 1);
-    }
-    report_count(report, "tasks", (double)count, "tasks");
-    report_times(report, starts, pings, count, latency.ping != NULL);
+    worker_open(&me.worker, &me.rig, "latency", "bench", mf_balancer_dumb());
+    worker_await_join(&me.worker);
+    rig_client_open(&me.client, &me.rig, "latency");
+    me.ping = me.rig.embedded ? NULL : resp_open(me.rig.url);
+    me.floor = floor_start_open(&me.rig, &tasks);
+    measure(&me, &tasks, &times);
+    report_times(report, &me, &times);
 
-    if (latency.ping != NULL)
-        resp_close(latency.ping);
-    rig_client_close(&latency.client);
-    worker_close(&latency.worker);
+    if (me.ping != NULL)
+        resp_close(me.ping);
+    rig_client_close(&me.client);
+    worker_close(&me.worker);
+    floor_start_close(me.floor);
     rig_tasks_free(&tasks);
-    rig_close(&latency.rig);
-    free(starts);
-    free(pings);
+    rig_close(&me.rig);
+    free(values);
 }
 
 const bench_scenario bench_latency = {
@@ -105,9 +138,10 @@ const bench_scenario bench_latency = {
     .summary = "from submit to start on an idle cluster",
     .description =
         "A client submits one task at a time, with a pause between, and the consumer's handler "
-        "ends it at once. Takes the time from mf_client_submit to the handler's start, and "
-        "between the tasks, after the same pause, that of a PING by a minimal client: one round "
-        "trip. Reports both, and the one in units of the other's median.",
+        "ends it at once. Takes the time from mf_client_submit to the handler's start. In turn "
+        "with the tasks, after the same pause, a minimal client sends a PING, which is one round "
+        "trip, and, as the floor, calls the driver's submit and then its claim script. Reports "
+        "the time also in units of the PING's median.",
     .defaults = {.broker = "private-redis", .tasks = 2000, .lease_ms = 15000},
     .run = run,
 };

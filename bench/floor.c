@@ -2,10 +2,12 @@
 #include "floor.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <metafora/driver.h>
 
+#include "cpu.h"
 #include "resp.h"
 #include "scripts.h"
 
@@ -18,12 +20,12 @@ static const char node[] = "floor";
 static const char hints[] = KEY("hints");
 static const char owner[] = KEY("owner:");
 
-typedef struct floor_client {
+struct floor_client {
     resp *connection;
     const rig_tasks *tasks;
     size_t batch;
     size_t succeeded;
-} floor_client;
+};
 
 static void open_client(floor_client *client, bench_rig *rig, const rig_tasks *tasks)
 {
@@ -176,6 +178,41 @@ static void claim_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *meter
     pipeline(&client, append_claim, count_claimed);
     meter_stop(meter);
     close_client(&client);
+}
+
+/* One task. */
+
+floor_client *floor_start_open(bench_rig *rig, const rig_tasks *tasks)
+{
+    if (!rig->private_server)
+        return NULL;
+    floor_client *client = bench_alloc(1, sizeof *client);
+    open_client(client, rig, tasks);
+    load(client, &mf__script_submit);
+    load(client, &mf__script_claim);
+    join(client);
+    return client;
+}
+
+double floor_start(floor_client *client, size_t index)
+{
+    double begun = cpu_now();
+    client->succeeded = 0;
+    append_submit(client, index, index + 1);
+    resp_exchange(client->connection, 0, count_submitted, client);
+    append_claim(client, index, index + 1);
+    resp_exchange(client->connection, 0, count_claimed, client);
+    if (client->succeeded != 2)
+        bench_fail("the floor's scripts do not start a task");
+    return cpu_now() - begun;
+}
+
+void floor_start_close(floor_client *client)
+{
+    if (client == NULL)
+        return;
+    close_client(client);
+    free(client);
 }
 
 versus_work floor_claim(const bench_rig *rig)

@@ -9,4 +9,13 @@
 versus_work floor_claim(const bench_rig *rig);
 versus_work floor_submit(const bench_rig *rig);
 
+/* The floor of a single start: submit.lua, and when it has answered claim.lua, for one task. NULL
+ * as above. */
+typedef struct floor_client floor_client;
+floor_client *floor_start_open(bench_rig *rig, const rig_tasks *tasks);
+/* Seconds that task number `index` took. */
+double floor_start(floor_client *client, size_t index);
+/* Leaves the server empty. */
+void floor_start_close(floor_client *client);
+
 #endif
