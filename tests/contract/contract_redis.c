@@ -1,0 +1,152 @@
+/* The contract suite on Redis: a private server that writes every change to disk, and a proxy
+ * before it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <metafora/redis.h>
+
+#include "fixture.h"
+#include "proxy.h"
+#include "redis_server.h"
+
+typedef struct redis_fixture {
+    fixture fixture; /* first */
+    redis_server *server;
+    proxy *proxy;
+    bool killed, paused;
+    char link_url[64], unreachable_url[64];
+} redis_fixture;
+
+static redis_fixture *self(fixture *me)
+{
+    return (redis_fixture *)me;
+}
+
+static bool start(fixture *me)
+{
+    /* Written when it is answered, and left to the system to bring to disk: that outlives the kill
+     * of the server, and does not make the tests wait for this machine's disk. */
+    const redis_server_options options = {.persistent = true, .config = "appendfsync no\n"};
+    redis_fixture *redis = self(me);
+
+    redis->server = redis_server_start(&options);
+    redis->proxy = proxy_new(redis->server->port, NULL);
+    snprintf(redis->link_url, sizeof redis->link_url, "redis://127.0.0.1:%d",
+             proxy_port(redis->proxy));
+    snprintf(redis->unreachable_url, sizeof redis->unreachable_url, "redis://127.0.0.1:%d",
+             free_port());
+    me->unreachable_url = redis->unreachable_url;
+    return true;
+}
+
+static void stop(fixture *me)
+{
+    proxy_free(self(me)->proxy);
+    redis_server_free(self(me)->server);
+}
+
+static const char *url(fixture *me)
+{
+    return self(me)->server->url;
+}
+
+static const char *link_url(fixture *me)
+{
+    return self(me)->link_url;
+}
+
+static void set_link(fixture *me, link_state state)
+{
+    proxy *p = self(me)->proxy;
+    switch (state) {
+    case LINK_PASS:
+        proxy_resume(p);
+        break;
+    case LINK_CUT:
+        proxy_refuse(p);
+        proxy_cut(p);
+        break;
+    case LINK_SILENT:
+        proxy_blackhole(p, PROXY_BOTH);
+        break;
+    case LINK_LOSE_REPLIES:
+        proxy_blackhole(p, PROXY_REPLIES);
+        break;
+    }
+}
+
+static void kill_server(fixture *me)
+{
+    redis_server_kill(self(me)->server);
+    self(me)->killed = true;
+}
+
+static void start_server(fixture *me)
+{
+    redis_server_restart(self(me)->server);
+    self(me)->killed = false;
+}
+
+static void pause_server(fixture *me, bool paused)
+{
+    if (paused)
+        redis_server_pause(self(me)->server);
+    else
+        redis_server_resume(self(me)->server);
+    self(me)->paused = paused;
+}
+
+static void heal(fixture *me)
+{
+    proxy_resume(self(me)->proxy);
+    if (self(me)->paused)
+        pause_server(me, false);
+    if (self(me)->killed)
+        start_server(me);
+}
+
+static void forget_scripts(fixture *me)
+{
+    redis_server_do(self(me)->server, "SCRIPT FLUSH");
+}
+
+static void cut_hints(fixture *me)
+{
+    redis_server_do(self(me)->server, "CLIENT KILL TYPE pubsub");
+}
+
+static void remove_owner(fixture *me, const char *name_space, const char *id)
+{
+    redis_server_do(self(me)->server, "DEL {%s}:owner:%s", name_space, id);
+}
+
+static void damage_task(fixture *me, const char *name_space, const char *id)
+{
+    redis_server_do(self(me)->server, "HSET {%s}:tasks %s {broken", name_space, id);
+}
+
+int main(int argc, char **argv)
+{
+    redis_fixture redis = {.fixture = {
+                               .name = "redis",
+                               .driver = &mf_redis_driver,
+                               .lease_ms = 300,
+                               .expiry_slack_ms = 20,
+                               .abilities = NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE |
+                                            NEEDS_SCRIPTS | NEEDS_HINT_CUT | NEEDS_TAMPER,
+                               .start = start,
+                               .stop = stop,
+                               .url = url,
+                               .link_url = link_url,
+                               .heal = heal,
+                               .set_link = set_link,
+                               .kill_server = kill_server,
+                               .start_server = start_server,
+                               .pause_server = pause_server,
+                               .forget_scripts = forget_scripts,
+                               .cut_hints = cut_hints,
+                               .remove_owner = remove_owner,
+                               .damage_task = damage_task,
+                           }};
+    return contract_run(&redis.fixture, argc > 1 ? argv[1] : NULL);
+}
