@@ -175,9 +175,7 @@ void mf__redis_names_clear(mf_redis *redis);
 /* "<token> <fence> <node>", cut into its parts; false: it is none. */
 bool mf__redis_parse_owner(char *value, const char **node, uint64_t *fence);
 
-/* The scan commands' cursors; in a page's request "" is the first, and the end (tasks.c). */
-bool mf__redis_read_cursor(mf_page_request *request, const mf_value *cursor);
-void mf__redis_write_cursor(mf_redis *redis, const mf_page_request *request);
+/* A string that may be a task's id (tasks.c). */
 bool mf__redis_is_id(const mf_value *value);
 
 /* Hints (hints.c). */

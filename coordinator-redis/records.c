@@ -165,13 +165,30 @@ static void on_page(mf_request *head)
     mf__redis_submit(l->redis, head, &owners_operation);
 }
 
+/* HSCAN's cursor is a number in text, 0 at the beginning and the end. */
+static bool read_cursor(mf_page_request *request, const mf_value *cursor)
+{
+    if (cursor->type != MF_VALUE_STRING || cursor->length >= sizeof request->cursor)
+        return false;
+    if (strcmp(cursor->text, "0") == 0)
+        request->cursor[0] = '\0';
+    else
+        memcpy(request->cursor, cursor->text, cursor->length + 1);
+    return true;
+}
+
+static void write_cursor(mf_redis *redis, const mf_page_request *request)
+{
+    mf__redis_text(redis, request->cursor[0] != '\0' ? request->cursor : "0");
+}
+
 static void write_page(mf_redis *redis, mf_request *head)
 {
     const mf_page_request *page = ((const listing *)head)->page;
 
     mf__redis_text(redis, "HSCAN");
     mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_write_cursor(redis, page);
+    write_cursor(redis, page);
     mf__redis_text(redis, "COUNT");
     mf__redis_number(redis, (int64_t)page->limit);
 }
@@ -219,7 +236,7 @@ static void read_page(mf_redis *redis, mf_request *head, const mf_value *answer)
     listing *l = (listing *)head;
 
     if (!mf__value_is_array(answer, 2) || !mf__value_is_array(&answer->items[1], 0) ||
-        !mf__redis_read_cursor(l->page, &answer->items[0]))
+        !read_cursor(l->page, &answer->items[0]))
         mf__redis_misunderstood(redis, head);
     else if (make_room(l, &answer->items[1]))
         keep_page(redis, l, &answer->items[1]);

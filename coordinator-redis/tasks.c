@@ -1,4 +1,5 @@
 /* Submitting and removing tasks, and listing those that may be claimed. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,40 +91,36 @@ void mf__redis_remove_tasks(mf_broker *broker, mf_items_request *request)
     mf__redis_submit((mf_redis *)broker, &request->request, &remove_operation);
 }
 
-/* Pages. */
-
-/* A cursor is a number in text. */
-bool mf__redis_read_cursor(mf_page_request *request, const mf_value *cursor)
-{
-    if (cursor->type != MF_VALUE_STRING || cursor->length >= sizeof request->cursor)
-        return false;
-    if (strcmp(cursor->text, "0") == 0)
-        request->cursor[0] = '\0';
-    else
-        memcpy(request->cursor, cursor->text, cursor->length + 1);
-    return true;
-}
-
-void mf__redis_write_cursor(mf_redis *redis, const mf_page_request *request)
-{
-    mf__redis_text(redis, request->cursor[0] != '\0' ? request->cursor : "0");
-}
-
 bool mf__redis_is_id(const mf_value *value)
 {
     return value->type == MF_VALUE_STRING && strlen(value->text) == value->length &&
            mf_check_task_id("", value->text, NULL) == MF_OK;
 }
 
-/* claimable */
+/* claimable: the cursor is the score of the last task and its id. */
 
 static void write_claimable(mf_redis *redis, mf_request *head)
 {
     const mf_page_request *request = (const mf_page_request *)head;
+    const char *cursor = request->cursor;
+    size_t score = strcspn(cursor, " ");
 
     mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_write_cursor(redis, request);
+    mf__parts_add(&redis->parts, cursor, score);
+    mf__redis_text(redis, cursor[score] != '\0' ? cursor + score + 1 : "");
     mf__redis_number(redis, (int64_t)request->limit);
+}
+
+/* The cursor is empty when no page follows, or when there is nothing but what is no id. */
+static void set_cursor(mf_page_request *request, const mf_value *items, size_t count)
+{
+    const mf_value *score = &items[count - 1], *id = count > 1 ? &items[count - 2] : NULL;
+
+    request->cursor[0] = '\0';
+    if (score->length == 0 || id == NULL || id->type != MF_VALUE_STRING ||
+        strlen(id->text) != id->length || score->length + 1 + id->length >= sizeof request->cursor)
+        return;
+    sprintf(request->cursor, "%s %s", score->text, id->text);
 }
 
 static void read_claimable(mf_redis *redis, mf_request *head, const mf_value *answer)
@@ -131,7 +128,8 @@ static void read_claimable(mf_redis *redis, mf_request *head, const mf_value *an
     mf_page_request *request = (mf_page_request *)head;
 
     request->count = 0;
-    if (!mf__value_is_array(answer, 1) || !mf__redis_read_cursor(request, &answer->items[0])) {
+    if (!mf__value_is_array(answer, 1) ||
+        answer->items[answer->length - 1].type != MF_VALUE_STRING) {
         mf__redis_misunderstood(redis, head);
         return;
     }
@@ -139,13 +137,14 @@ static void read_claimable(mf_redis *redis, mf_request *head, const mf_value *an
     if (records == NULL)
         return;
     request->records = records;
-    for (size_t i = 1; i < answer->length; i++) {
+    for (size_t i = 0; i + 1 < answer->length; i++) {
         const mf_value *id = &answer->items[i];
         if (mf__redis_is_id(id))
             records[request->count++] = (mf_task_record){.id = id->text};
         else
             mf__redis_damage(redis, "an id that is none is listed as claimable");
     }
+    set_cursor(request, answer->items, answer->length);
 }
 
 static const mf_operation claimable_operation = {
