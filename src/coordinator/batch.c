@@ -101,11 +101,12 @@ static void on_answer(batch *b, mf_claim *claim, int code)
         on_end_answer(b->coordinator, claim, code);
 }
 
-/* An ending that the broker would refuse, or that waits for a broker that is gone until after the
- * lease, is answered here. */
+/* An ending that the broker would refuse is answered here; so is, while draining, one that waits
+ * for a broker that is gone until after the lease. Else it is told when the broker is back: in one
+ * that has kept the session, nobody else would make the task claimable again. */
 static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
 {
-    return claim->lost || (!me->joined && mf__lease_has_expired(claim));
+    return claim->lost || (me->claiming_stopped && !me->joined && mf__lease_has_expired(claim));
 }
 
 static void ask_again(batch *b, int code)
@@ -191,14 +192,26 @@ static void drop_forfeited(mf_coordinator *me)
     }
 }
 
+static void drop_late_ends(mf_coordinator *me, claim_list *queue)
+{
+    for (mf_claim *claim = queue->first, *next; claim != NULL; claim = next) {
+        next = claim->next;
+        if (is_forfeited(me, claim))
+            mf__batch_drop_end(me, claim, MF_EUNREACHABLE);
+    }
+}
+
 static void pump(void *arg)
 {
     mf_coordinator *me = arg;
     const mf_broker_operations *operations = me->broker->operations;
 
     drop_forfeited(me);
-    if (me->claiming_stopped)
+    if (me->claiming_stopped) {
         drop_wanted(me);
+        drop_late_ends(me, &me->finishing);
+        drop_late_ends(me, &me->releasing);
+    }
     while (me->joined && me->batches < batches_limit)
         if (!send(me, &me->finishing, CLAIM_TOLD, operations->done) &&
             !send(me, &me->releasing, CLAIM_TOLD, operations->release) &&

@@ -140,13 +140,13 @@ static void tell_expired(lease *l)
             me->events->expired(me->arg, l->head.claims[i], l->deadline_us);
 }
 
-/* Endings that wait for a broker that does not answer need wait no longer: it would refuse them.
- * The lease may be gone afterwards. */
+/* While draining, endings that wait for a broker that does not answer need wait no longer: it would
+ * refuse them. The lease may be gone afterwards. */
 static void drop_unsent_ends(lease *l)
 {
     mf_coordinator *me = l->coordinator;
 
-    for (size_t i = l->head.count; i-- > 0 && !me->joined;) {
+    for (size_t i = l->head.count; i-- > 0 && me->claiming_stopped && !me->joined;) {
         bool last = l->head.count == 1;
         if (l->head.claims[i]->state == CLAIM_ENDING)
             mf__batch_drop_end(me, l->head.claims[i], MF_EUNREACHABLE);
