@@ -1,6 +1,4 @@
 /* The connection over plain TCP and unix sockets, against sockets of the test's own. */
-#include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
