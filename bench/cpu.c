@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -51,6 +52,17 @@ double cpu_of(pid_t pid)
                                &user, &system) != 2)
         return 0;
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+double cpu_preemptions(pid_t pid)
+{
+    static const char key[] = "nonvoluntary_ctxt_switches:";
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    if (read_file(path, text, sizeof text) == 0)
+        return 0;
+    const char *line = strstr(text, key);
+    return line != NULL ? strtod(line + sizeof key - 1, NULL) : 0;
 }
 
 double cpu_resident(void)

@@ -10,6 +10,8 @@ double cpu_now(void);
 double cpu_self(void);
 /* The same of another process, in steps of 10 ms. 0 when there is no such process. */
 double cpu_of(pid_t pid);
+/* How often the process was made to give up a processor. 0 when there is no such process. */
+double cpu_preemptions(pid_t pid);
 /* Resident bytes of this process. */
 double cpu_resident(void);
 /* Bytes that this process has allocated and not freed. */

@@ -191,6 +191,11 @@ double server_cpu(void)
     return server.pid != 0 ? cpu_of(server.pid) : 0;
 }
 
+double server_preemptions(void)
+{
+    return server.pid != 0 ? cpu_preemptions(server.pid) : 0;
+}
+
 bool server_is_running(void)
 {
     return server.pid != 0;

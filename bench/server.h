@@ -13,6 +13,8 @@ void server_stop(void);
 
 /* Processor seconds that the server has used. */
 double server_cpu(void);
+/* How often it was made to give up a processor. */
+double server_preemptions(void);
 bool server_is_running(void);
 
 #endif

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "resp.h"
+#include "server.h"
+
+static double preemptions; /* at slowlog_start */
 
 void slowlog_start(const bench_rig *rig)
 {
@@ -17,13 +20,13 @@ void slowlog_start(const bench_rig *rig)
     resp_expect_ok(connection, 2, (const char *[]){"SLOWLOG", "RESET"});
     resp_expect_ok(connection, 2, (const char *[]){"CONFIG", "RESETSTAT"});
     resp_close(connection);
+    preemptions = server_preemptions();
 }
 
 /* An entry: number, time, microseconds, arguments, client's address, client's name. */
-static double longest_script_us(resp *connection)
+static void read_slowlog(resp *connection, double *longest, double *over_5_ms)
 {
     resp_cursor reply = resp_call(connection, 3, (const char *[]){"SLOWLOG", "GET", "-1"});
-    double longest = 0;
     long long entries = resp_next(&reply).number;
     for (long long i = 0; i < entries; i++) {
         long long parts = resp_next(&reply).number;
@@ -33,12 +36,13 @@ static double longest_script_us(resp *connection)
         resp_cursor arguments = reply;
         resp_next(&arguments);
         resp_value command = resp_next(&arguments);
-        if (us > longest && command.length >= 4 && strncasecmp(command.text, "EVAL", 4) == 0)
-            longest = us;
+        if (command.length >= 4 && strncasecmp(command.text, "EVAL", 4) == 0) {
+            *longest = us > *longest ? us : *longest;
+            *over_5_ms += us > 5000;
+        }
         for (long long j = 3; j < parts; j++)
             resp_pass(&reply);
     }
-    return longest;
 }
 
 static void add_statistics(const char *info, const char *command, double *calls, double *us)
@@ -56,14 +60,18 @@ void slowlog_report(const bench_rig *rig, bench_report *report)
 {
     if (!rig->private_server)
         return;
-    double calls = 0, us = 0;
+    double calls = 0, us = 0, longest = 0, over_5_ms = 0;
+    double preempted = server_preemptions() - preemptions;
     resp *connection = resp_open(rig->url);
-    report_number(report, "longest_script_ms", longest_script_us(connection) / 1e3, 2, "ms");
+    read_slowlog(connection, &longest, &over_5_ms);
     resp_cursor info = resp_call(connection, 2, (const char *[]){"INFO", "commandstats"});
     const char *text = resp_next(&info).text;
     add_statistics(text, "cmdstat_evalsha", &calls, &us);
     add_statistics(text, "cmdstat_eval", &calls, &us);
+    report_number(report, "longest_script_ms", longest / 1e3, 2, "ms");
+    report_count(report, "scripts_over_5_ms", over_5_ms, "");
     report_count(report, "scripts", calls, "");
     report_number(report, "script_seconds", us / 1e6, 3, "s");
+    report_count(report, "broker_preempted", preempted, "times");
     resp_close(connection);
 }
