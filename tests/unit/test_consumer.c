@@ -337,7 +337,7 @@ static void usurped_node_stops_everything(void **state)
 static void two_nodes_race_for_a_thousand_tasks(void **state)
 {
     cluster *c = *state;
-    char names[1000][8];
+    char names[1000][16];
     const char *ids[1000];
 
     node *a = cluster_join(c, "a", ENDS_WHEN_STOPPED, NULL);
