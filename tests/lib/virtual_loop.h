@@ -23,7 +23,8 @@ int64_t virtual_world_now_us(const virtual_world *world);
  * is due at or before `until_us`; time is then `until_us`. */
 bool virtual_world_step(virtual_world *world, int64_t until_us);
 
-/* Steps until `condition(arg)` holds, at most `limit_us` of virtual time; returns whether it does. */
+/* Steps until `condition(arg)` holds, at most `limit_us` of virtual time; returns whether it does.
+ */
 bool virtual_world_run_until(virtual_world *world, bool (*condition)(void *arg), void *arg,
                              int64_t limit_us);
 void virtual_world_run_for(virtual_world *world, int64_t duration_us);
