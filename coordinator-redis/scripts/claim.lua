@@ -14,6 +14,7 @@ if fence > 9007199254740991 then
 end
 fence = string.format('%.0f', fence)
 local mine = token .. ' '
+local expiry = string.format('%.0f', now + lease)
 local owner = mine .. fence .. ' ' .. ARGV[4]
 
 local ids = {}
@@ -30,7 +31,7 @@ local granted, last = {}, n + 1
 for i = 1, n do
     if answer[i] then
         local key = KEYS[fixed + i]
-        local old = pcall('SET', key, owner, 'NX', 'GET', 'PX', lease)
+        local old = pcall('SET', key, owner, 'NX', 'GET', 'PXAT', expiry)
         if not old then
             granted[#granted + 1] = ids[i]
         elseif type(old) ~= 'string' then
@@ -39,7 +40,7 @@ for i = 1, n do
             end
             answer[i] = 2
         elseif sub(old, 1, #mine) == mine then
-            call('PEXPIRE', key, lease)
+            call('PEXPIREAT', key, expiry)
             granted[#granted + 1] = ids[i]
             answer[last + 1] = i
             answer[last + 2] = string.match(old, '^%S+ (%d+)') or '0'

@@ -15,6 +15,7 @@ call('ZCARD', KEYS[4])
 call('SCARD', KEYS[5])
 local owners = n > 0 and call('MGET', unpack(KEYS, fixed + 1)) or {}
 local answer, expected = { 0 }, nil
+local expiry = string.format('%.0f', now + lease) -- not rewritten for replicas, as PEXPIRE is
 local change = tonumber(ARGV[run])
 for i = 1, n do
     if i == change then
@@ -23,7 +24,7 @@ for i = 1, n do
         change = tonumber(ARGV[run])
     end
     if owners[i] == expected then
-        call('PEXPIRE', KEYS[fixed + i], lease)
+        call('PEXPIREAT', KEYS[fixed + i], expiry)
     else
         local id = string.sub(KEYS[fixed + i], from)
         local code = lost(id, owners[i], mine, KEYS[3], KEYS[5])

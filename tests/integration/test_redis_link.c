@@ -12,6 +12,7 @@
 
 #include <metafora/redis.h>
 
+#include "certificates.h"
 #include "driver_calls.h"
 #include "proxy.h"
 #include "redis_server.h"
@@ -520,6 +521,31 @@ static void test_close(void **state)
     redis_server_resume(f->server);
 }
 
+/* rediss:// verifies the server, shows a client certificate when it has one, and keeps both of its
+ * connections under TLS. */
+static void test_tls(void **state)
+{
+    fixture *f = *state;
+    redis_server_options options = {.certificates = certificates_directory(),
+                                    .client_certificate = true};
+    char url[1024];
+
+    f->server = redis_server_start(&options);
+    snprintf(url, sizeof url, "%s?tls_ca_file=%s&tls_cert_file=%s&tls_key_file=%s",
+             f->server->tls_url, certificates_file("ca.crt"), certificates_file("client.crt"),
+             certificates_file("client.key"));
+    open_joined(f, url);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_OK);
+    driver_await_size(&f->handle, &f->handle.claimable, 1);
+    driver_close(&f->handle);
+    snprintf(url, sizeof url, "%s?tls_ca_file=%s", f->server->tls_url, certificates_file("ca.crt"));
+    assert_int_equal(ask(f, url), MF_EUNREACHABLE);
+    snprintf(url, sizeof url, "%s?tls_ca_file=%s", f->server->tls_url,
+             certificates_file("other-ca.crt"));
+    assert_int_equal(ask(f, url), MF_EUNREACHABLE);
+    assert_says(f, "certificate");
+}
+
 static bool cluster_is_up(redis_server *server)
 {
     redisReply *reply = redis_server_command(server, "CLUSTER INFO");
@@ -569,6 +595,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_subscription_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cluster, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
