@@ -220,17 +220,20 @@ static void killed_broker_loses_no_task(contract *c)
 {
     crew *all = crew_new(c, 500);
     peer *p = peer_new(c, "client");
-    worker *a = worker_joined(all, "a", DONE_WHEN_STOPPED);
+    mf_consumer_options options = worker_options(c, "a");
 
+    options.lease_ms = 30000; /* longer than a server takes to start on a busy machine */
+    worker *a = worker_open(all, &options, DONE_WHEN_STOPPED);
     submit_many(p, "t", all->count);
     assert_true(await_running(a, all->count, REPLY_BOUND_MS));
+    unsigned downs = p->downs;
     c->fixture->kill_server(c->fixture);
     c->fixture->start_server(c->fixture);
     mf_consumer_shutdown(a->consumer);
     assert_true(await_worker_closed(a, REPLY_BOUND_MS));
-    assert_true(wait_up(p, true, REPLY_BOUND_MS));
     for (size_t i = 0; i < all->count; i++)
         assert_int_equal(all->logs[i].dones, 1);
+    assert_true(wait_downs(p, downs + 1, REPLY_BOUND_MS) && wait_up(p, true, REPLY_BOUND_MS));
     assert_int_equal(count_tasks(p), 0);
 }
 

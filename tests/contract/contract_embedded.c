@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     fixture embedded = {
         .name = "embedded",
         .driver = &mf_embedded_driver,
-        .lease_ms = 300,
+        .lease_ms = 600,
         .expiry_slack_ms = 20,
         .lacks = {{NEEDS_LINK, "there is no link between an in-process broker and its user"},
                   {NEEDS_SERVER, "the broker is no process of its own"},

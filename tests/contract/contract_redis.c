@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     redis_fixture redis = {.fixture = {
                                .name = "redis",
                                .driver = &mf_redis_driver,
-                               .lease_ms = 300,
+                               .lease_ms = 600,
                                .expiry_slack_ms = 20,
                                .abilities = NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE |
                                             NEEDS_SCRIPTS | NEEDS_HINT_CUT | NEEDS_TAMPER,
