@@ -41,15 +41,21 @@ static void tell_down(mf_subscriber *subscriber, const mf_error *why)
     subscriber->watcher->link(subscriber->watcher, false, why);
 }
 
+/* One that wants hints at all; others are told of the link only. */
+static bool wants_hints(const mf_watcher *watcher)
+{
+    return watcher != NULL && watcher->claimable != NULL;
+}
+
 /* Without hints a watcher is not told that the link is up; once told, it can do without. */
 static void tell(mf_redis *redis, mf_subscriber *subscriber)
 {
     if (!redis->up && redis->tried) {
         tell_down(subscriber, &redis->why);
-    } else if (redis->up && subscriber->subscribed) {
+    } else if (redis->up && (subscriber->subscribed || !wants_hints(subscriber->watcher))) {
         if (subscriber->told != MF_TOLD_UP) {
             subscriber->told = MF_TOLD_UP;
-            subscriber->resync = true;
+            subscriber->resync = wants_hints(subscriber->watcher);
             subscriber->watcher->link(subscriber->watcher, true, NULL);
         }
         if (subscriber->watcher != NULL && subscriber->resync) {
@@ -106,15 +112,31 @@ static void subscribe(mf_redis *redis, mf_subscriber *subscriber)
     }
 }
 
+/* After a failover the old server may still be there, and nothing is published on it. */
+void mf__hints_follow(mf_redis *redis)
+{
+    mf_hints *hints = &redis->hints;
+    mf_error why;
+
+    if (!redis->up || !is_ready(hints) ||
+        strcmp(mf__link_peer(hints->link), mf__link_peer(redis->link)) == 0)
+        return;
+    mf_error_set(&why, MF_EUNREACHABLE, "%s: requests go to %s now", mf__link_peer(hints->link),
+                 mf__link_peer(redis->link));
+    mf__link_fail(hints->link, &why);
+}
+
 static void on_ready(mf_link *link, void *arg)
 {
     mf_redis *redis = arg;
     mf_hints *hints = &redis->hints;
 
-    (void)link;
     hints->asked = hints->answered = 0;
+    mf__hints_follow(redis);
+    if (!mf__link_is_ready(link))
+        return;
     for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
-        if (s->watcher != NULL)
+        if (wants_hints(s->watcher))
             subscribe(redis, s);
 }
 
@@ -125,7 +147,7 @@ static void on_subscribed(mf_redis *redis)
     hints->answered++;
     hints->failed = false;
     for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
-        if (!s->subscribed && s->asked <= hints->answered)
+        if (wants_hints(s->watcher) && !s->subscribed && s->asked <= hints->answered)
             s->subscribed = s->resync = true;
     mf__hints_tell(redis);
 }
@@ -187,7 +209,7 @@ static size_t split_ids(mf_redis *redis, char *text)
 static bool is_own(const mf_hints *hints, const char *token)
 {
     for (const mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
-        if (s->watcher != NULL &&
+        if (wants_hints(s->watcher) &&
             (s->watcher->token == NULL || strcmp(s->watcher->token, token) != 0))
             return false;
     return true;
@@ -204,7 +226,7 @@ static void on_hint(mf_redis *redis, char *text)
     size_t count = split_ids(redis, text);
     begin_walk(hints);
     for (mf_subscriber *s = hints->subscribers; s != NULL && count > 0; s = s->next) {
-        tell_fn slot = s->watcher != NULL ? slot_of(s->watcher, kind) : NULL;
+        tell_fn slot = wants_hints(s->watcher) ? slot_of(s->watcher, kind) : NULL;
         if (slot != NULL && (s->watcher->token == NULL || strcmp(s->watcher->token, token) != 0))
             slot(s->watcher, hints->ids, count);
     }
@@ -276,26 +298,35 @@ static mf_subscriber *find(mf_hints *hints, const mf_watcher *watcher)
     return s;
 }
 
+static void open_hints(mf_redis *redis, mf_subscriber *subscriber)
+{
+    mf_hints *hints = &redis->hints;
+    mf_error error;
+
+    if (is_ready(hints)) {
+        subscribe(redis, subscriber);
+    } else if (hints->link == NULL &&
+               mf__link_open(&hints->link, redis->broker.loop, &redis->settings, &link_events,
+                             redis, &error) != MF_OK) {
+        hints->link = NULL;
+        hints->failed = true;
+        hints->why = error;
+    }
+}
+
 void mf__hints_watch(mf_broker *broker, mf_watcher *watcher)
 {
     mf_redis *redis = (mf_redis *)broker;
     mf_hints *hints = &redis->hints;
     mf_subscriber *subscriber = calloc(1, sizeof *subscriber);
-    mf_error error;
 
     if (subscriber == NULL)
         abort(); /* the slot cannot fail, and a watcher that is never told waits for ever */
     subscriber->watcher = watcher;
     subscriber->next = hints->subscribers;
     hints->subscribers = subscriber;
-    if (hints->link == NULL && mf__link_open(&hints->link, broker->loop, &redis->settings,
-                                             &link_events, redis, &error) != MF_OK) {
-        hints->link = NULL;
-        hints->failed = true;
-        hints->why = error;
-    } else if (is_ready(hints)) {
-        subscribe(redis, subscriber);
-    }
+    if (wants_hints(watcher))
+        open_hints(redis, subscriber);
     mf_defer(broker->loop, &hints->tell);
 }
 

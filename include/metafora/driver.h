@@ -210,7 +210,9 @@ typedef struct mf_receive_request {
 } mf_receive_request;
 
 /* What a driver tells without being asked. Hints may be lost or come twice; `resync` says that some
- * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed. */
+ * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed.
+ * One whose `claimable` is NULL wants no hints: it is told of the link only, and all else is NULL.
+ */
 typedef struct mf_watcher mf_watcher;
 struct mf_watcher {
     const char *node;  /* whose commands to tell of; NULL: none */

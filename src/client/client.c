@@ -299,18 +299,6 @@ static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
         retry_parked(client);
 }
 
-static void ignore(mf_watcher *watcher)
-{
-    (void)watcher;
-}
-
-static void ignore_ids(mf_watcher *watcher, const char *const *ids, size_t count)
-{
-    (void)watcher;
-    (void)ids;
-    (void)count;
-}
-
 int mf_client_open(mf_client **out, mf_broker *broker, mf_error *error)
 {
     *out = NULL;
@@ -322,11 +310,6 @@ int mf_client_open(mf_client **out, mf_broker *broker, mf_error *error)
     client->broker = broker;
     client->watcher = (mf_watcher){
         .link = on_link,
-        .resync = ignore,
-        .claimable = ignore_ids,
-        .taken = ignore_ids,
-        .removed = ignore_ids,
-        .command = ignore,
     };
     mf_timer_init(&client->tick, tick, client);
     mf_deferred_init(&client->finish, finish, client);

@@ -139,7 +139,7 @@ static void greet(void *arg)
         push(&me->watchers, watcher);
         me->visiting = watcher;
         watcher->link(watcher, true, NULL);
-        if (me->visiting != NULL)
+        if (me->visiting != NULL && watcher->resync != NULL)
             watcher->resync(watcher);
         me->visiting = NULL;
     }
@@ -177,6 +177,8 @@ static void unwatch(mf_broker *broker, mf_watcher *watcher)
 
 static void tell_one(mf_watcher *watcher, const mf_hint *hint)
 {
+    if (watcher->claimable == NULL)
+        return;
     if (watcher->token != NULL && strcmp(watcher->token, hint->cause) == 0)
         return;
     switch (hint->kind) {
