@@ -100,7 +100,7 @@ int main(int argc, char **argv)
                                 sizeof entries / sizeof *entries};
     int status = 0;
 
-    flags.broker.log = MF_LOG_WARN;
+    flags.broker.log = MF_LOG_ERROR;
     int first = options_parse(&table, argc, argv, &status);
     if (first < 0)
         return status;

@@ -18,9 +18,10 @@
 #include "events.h"
 #include "guard_order.h"
 #include "guard_process.h"
+#include "scribe.h"
 #include "strays.h"
 
-enum { SILENT_TICKS = 10, LOOK_AGAIN_MS = 10 };
+enum { LOOK_AGAIN_MS = 10 };
 
 typedef struct koa_slot {
     void *process; /* NULL: free */
@@ -29,7 +30,7 @@ typedef struct koa_slot {
 } koa_slot;
 
 struct koa_guard {
-    pid_t pid;
+    pid_t pid, scribe;
     int socket;
     char mark[40];
     char node[256];
@@ -60,6 +61,7 @@ int guard_spawn(koa_guard **out, const char *node, const char *events_path)
 
     if (guard == NULL || make_mark(guard->mark, sizeof guard->mark) != 0 ||
         event_log_open(&events, events_path, node) != 0 ||
+        (guard->scribe = scribe_start(&events)) < 0 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         goto fail;
     guard->pid = fork();
@@ -142,25 +144,38 @@ void guard_renew(koa_guard *guard, uint32_t number, int64_t deadline_us)
     send_frame(guard, FRAME_RENEW, &renewal, sizeof renewal);
 }
 
+bool guard_is_silent(const koa_guard *guard, int ticks)
+{
+    return guard->unanswered > ticks;
+}
+
+/* Its socket closes, which is how a guard is lost. */
+void guard_abandon(koa_guard *guard)
+{
+    if (!guard->lost)
+        kill(guard->pid, SIGKILL);
+}
+
 /* Calls are counted, not time: a daemon that was stopped makes none, and the answers that came
  * meanwhile are read before the next. */
-void guard_tick(koa_guard *guard)
+void guard_tick(koa_guard *guard, int silent_ticks)
 {
     uint64_t sequence = 0;
 
     if (guard->lost)
         return;
-    if (++guard->unanswered > SILENT_TICKS)
-        kill(guard->pid, SIGKILL);
+    guard->unanswered++;
+    if (guard_is_silent(guard, silent_ticks))
+        guard_abandon(guard);
     else
         send_frame(guard, FRAME_PING, &sequence, sizeof sequence);
 }
 
 static void on_report(koa_guard *guard, frame_type type, const void *payload)
 {
-    if (type == FRAME_PONG) {
-        guard->unanswered = 0;
-    } else if (type == FRAME_STARTED) {
+    /* Whatever it says, it is at work: an answer may wait behind a thousand starts. */
+    guard->unanswered = 0;
+    if (type == FRAME_STARTED) {
         started_report report;
         memcpy(&report, payload, sizeof report);
         guard->slots[report.slot].pid = report.pid;
@@ -262,6 +277,8 @@ void guard_close(koa_guard *guard)
         event_free(guard->look_again);
     kill(guard->pid, SIGCONT); /* it may have been stopped */
     while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    while (guard->scribe > 0 && waitpid(guard->scribe, NULL, 0) < 0 && errno == EINTR)
         continue;
     free(guard->slots);
     free(guard);

@@ -5,6 +5,7 @@
 #ifndef KOALEMOSD_GUARD_H
 #define KOALEMOSD_GUARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,7 +29,7 @@ typedef struct guard_events {
 typedef struct guard_command {
     const char *task;
     uint64_t fence;
-    int64_t deadline_us; /* on CLOCK_BOOTTIME */
+    int64_t deadline_us; /* on CLOCK_BOOTTIME: when the group is killed */
     const char *output;  /* file to append stdout and stderr to */
     char **arguments;    /* ends with NULL */
 } guard_command;
@@ -49,8 +50,15 @@ void guard_signal(koa_guard *guard, uint32_t slot, int number);
 /* The command may run until `deadline_us`; one that is not later than before changes nothing. */
 void guard_renew(koa_guard *guard, uint32_t slot, int64_t deadline_us);
 
-/* To be called regularly: a guard that has not answered for ten calls is killed, and so lost. */
-void guard_tick(koa_guard *guard);
+/* To be called regularly: a guard that has said nothing for so many calls is stopped or hangs; it
+ * is killed, and so lost. */
+void guard_tick(koa_guard *guard, int silent_ticks);
+
+/* It has said nothing for more than so many calls of guard_tick. */
+bool guard_is_silent(const koa_guard *guard, int ticks);
+
+/* Kills the guard, and with it all commands; `ended` and `lost` follow. */
+void guard_abandon(koa_guard *guard);
 
 /* Parts from the guard, which kills what still runs, and waits for its end. Not from inside an
  * event. */

@@ -21,16 +21,17 @@
 #include "wards.h"
 
 #define SWEEP_AGAIN_US 50000
-#define ORDERS_A_TURN 32
+#define PRIORITY_RAISE 10
 
 typedef struct guard_process {
     int socket, timer, signals;
+    int priority; /* of the commands */
     bool alone;   /* the daemon is gone */
-    bool backlog; /* orders are left in `in` */
     struct evbuffer *in, *out;
     koa_event_log events;
     char prefix[96]; /* GUARD_VARIABLE and the mark, up to the slot */
     koa_wards wards;
+    size_t ended;    /* of these, whose end is not told yet */
     int64_t next_us; /* when to look at the deadlines again */
 } guard_process;
 
@@ -72,38 +73,48 @@ static void look_at(guard_process *guard, int64_t when_us)
         guard->next_us = when_us;
 }
 
-static void start(guard_process *guard, const void *payload, size_t size)
+/* Starts wait in a queue, so that they do not hold up other orders. */
+static void take_start(guard_process *guard, const void *payload, size_t size)
 {
     start_order order;
-    char mark[160];
 
     must(start_order_read(&order, payload, size));
-    koa_ward *ward = wards_add(&guard->wards, order.head.slot, order.task);
+    koa_ward *ward = wards_add(&guard->wards, &order);
     must(ward == NULL);
-    ward->fence = order.head.fence;
-    ward->deadline_us = order.head.deadline_us;
-    snprintf(mark, sizeof mark, "%s%u.%u", guard->prefix, ward->slot, ward->serial);
-    must(start_order_environment(&order, mark));
+    look_at(guard, ward->deadline_us);
+}
 
-    if (steady_us() >= ward->deadline_us - GUARD_LEAD_US) {
+static void start(guard_process *guard, koa_ward *ward)
+{
+    char mark[160];
+
+    if (steady_us() >= ward->deadline_us) {
         ward->cause = END_DEADLINE;
         report(guard, ward);
-    } else {
-        spawn_order what = {order.arguments, order.environment, order.output};
-        pid_t pid = spawn(&what);
-        if (pid < 0) {
-            ward->cause = END_FAILED;
-            ward->end.status = errno;
-            report(guard, ward);
-        } else {
-            wards_set_pid(&guard->wards, ward, pid);
-            look_at(guard, ward->deadline_us - GUARD_LEAD_US);
-            log_event(guard, "process-started", ward, NULL);
-            started_report started = {ward->slot, pid};
-            must(frame_add(guard->out, FRAME_STARTED, &started, sizeof started));
-        }
+        return;
     }
-    start_order_clear(&order);
+    snprintf(mark, sizeof mark, "%s%u.%u", guard->prefix, ward->slot, ward->serial);
+    must(start_order_environment(&ward->order, mark));
+    spawn_order what = {ward->order.arguments, ward->order.environment, ward->order.output,
+                        guard->priority};
+    pid_t pid = spawn(&what);
+    if (pid < 0) {
+        ward->cause = END_FAILED;
+        ward->end.status = errno;
+        report(guard, ward);
+        return;
+    }
+    wards_set_running(&guard->wards, ward, pid);
+    log_event(guard, "process-started", ward, NULL);
+    started_report started = {ward->slot, pid};
+    must(frame_add(guard->out, FRAME_STARTED, &started, sizeof started));
+}
+
+/* One a turn: a thousand starts must not hold up a deadline. */
+static void start_next(guard_process *guard)
+{
+    if (!TAILQ_EMPTY(&guard->wards.waiting))
+        start(guard, TAILQ_FIRST(&guard->wards.waiting));
 }
 
 /* The order may have crossed with the report of the end. */
@@ -113,8 +124,15 @@ static void pass_signal(guard_process *guard, const void *payload)
 
     memcpy(&order, payload, sizeof order);
     koa_ward *ward = wards_by_slot(&guard->wards, order.slot);
-    if (ward != NULL && !ward->ended)
+    if (ward == NULL)
+        return;
+    if (ward->state == WARD_RUNNING) {
         kill(-ward->pid, order.number);
+    } else if (ward->state == WARD_WAITING) {
+        ward->end.code = CLD_KILLED;
+        ward->end.status = order.number;
+        report(guard, ward);
+    }
 }
 
 static void renew(guard_process *guard, const void *payload)
@@ -131,7 +149,7 @@ static void obey(guard_process *guard, frame_type type, const void *payload, siz
 {
     switch (type) {
     case FRAME_START:
-        start(guard, payload, size);
+        take_start(guard, payload, size);
         break;
     case FRAME_RENEW:
         renew(guard, payload);
@@ -147,12 +165,15 @@ static void obey(guard_process *guard, frame_type type, const void *payload, siz
     }
 }
 
-static void end_ward(koa_ward *ward, end_cause cause)
+static void end_ward(guard_process *guard, koa_ward *ward, end_cause cause)
 {
-    if (ward->ended || ward->cause != END_OWN)
+    if (ward->state == WARD_ENDED || ward->cause != END_OWN)
         return;
     ward->cause = cause;
-    kill(-ward->pid, SIGKILL);
+    if (ward->state == WARD_WAITING)
+        report(guard, ward);
+    else
+        kill(-ward->pid, SIGKILL);
 }
 
 /* Kills the groups whose deadline has come, and finds the next. */
@@ -163,12 +184,12 @@ static void check_deadlines(guard_process *guard)
     guard->next_us = INT64_MAX;
     for (size_t slot = 0; slot < guard->wards.slots; slot++) {
         koa_ward *ward = guard->wards.by_slot[slot];
-        if (ward == NULL || ward->ended || ward->cause != END_OWN)
+        if (ward == NULL || ward->state == WARD_ENDED || ward->cause != END_OWN)
             continue;
-        if (now >= ward->deadline_us - GUARD_LEAD_US)
-            end_ward(ward, END_DEADLINE);
+        if (now >= ward->deadline_us)
+            end_ward(guard, ward, END_DEADLINE);
         else
-            look_at(guard, ward->deadline_us - GUARD_LEAD_US);
+            look_at(guard, ward->deadline_us);
     }
 }
 
@@ -195,6 +216,7 @@ static void reap(guard_process *guard)
             ward->end.status = info.si_status;
             set_usage(&ward->end, &usage);
             wards_set_ended(&guard->wards, ward);
+            guard->ended++;
         }
         info.si_pid = 0;
     }
@@ -208,7 +230,7 @@ static void kill_stray(pid_t pid, const char *rest, void *arg)
     if (sscanf(rest, "%u.%u", &slot, &serial) != 2)
         return;
     koa_ward *ward = wards_by_slot(&guard->wards, slot);
-    if (ward == NULL || ward->serial != serial || !ward->ended)
+    if (ward == NULL || ward->serial != serial || ward->state != WARD_ENDED)
         return;
     ward->strays++;
     kill(pid, SIGKILL);
@@ -218,18 +240,20 @@ static void kill_stray(pid_t pid, const char *rest, void *arg)
  * a dead leader has left behind is, or is about to be, a child of the guard. */
 static void sweep(guard_process *guard)
 {
-    if (guard->wards.count == guard->wards.living)
+    if (guard->ended == 0)
         return;
-    if (children_count() != (long)guard->wards.living)
+    if (children_count() != (long)guard->wards.running)
         strays_each(guard->prefix, kill_stray, guard);
+    guard->ended = 0;
     for (size_t slot = 0; slot < guard->wards.slots; slot++) {
         koa_ward *ward = guard->wards.by_slot[slot];
-        if (ward == NULL || !ward->ended)
+        if (ward == NULL || ward->state != WARD_ENDED)
             continue;
         if (ward->strays == 0) {
             report(guard, ward);
         } else {
             ward->strays = 0;
+            guard->ended++;
             look_at(guard, steady_us() + SWEEP_AGAIN_US);
         }
     }
@@ -240,31 +264,22 @@ static void part_from_daemon(guard_process *guard)
     guard->alone = true;
     for (size_t slot = 0; slot < guard->wards.slots; slot++)
         if (guard->wards.by_slot[slot] != NULL)
-            end_ward(guard->wards.by_slot[slot], END_DAEMON);
+            end_ward(guard, guard->wards.by_slot[slot], END_DAEMON);
 }
 
 static void listen_to_daemon(guard_process *guard)
 {
-    int got = evbuffer_read(guard->in, guard->socket, 65536);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-        part_from_daemon(guard);
-}
-
-/* A few orders a turn, so that a thousand starts do not hold up a deadline. */
-static void obey_some(guard_process *guard)
-{
     const void *payload;
     size_t size;
-    frame_type type = 0;
+    frame_type type;
 
-    for (int i = 0; i < ORDERS_A_TURN && !guard->alone; i++) {
-        type = frame_peek(guard->in, &payload, &size);
-        if (type == 0)
-            break;
+    int got = evbuffer_read(guard->in, guard->socket, 65536);
+    while ((type = frame_peek(guard->in, &payload, &size)) != 0) {
         obey(guard, type, payload, size);
         frame_drain(guard->in, size);
     }
-    guard->backlog = type != 0;
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        part_from_daemon(guard);
 }
 
 static void tell_daemon(guard_process *guard)
@@ -298,17 +313,19 @@ static void turn(guard_process *guard)
     struct pollfd watched[] = {{guard->alone ? -1 : guard->socket, wanted, 0},
                                {guard->timer, POLLIN, 0},
                                {guard->signals, POLLIN, 0}};
-    if (poll(watched, 3, guard->backlog ? 0 : -1) < 0)
+    if (poll(watched, 3, TAILQ_EMPTY(&guard->wards.waiting) ? -1 : 0) < 0)
         return;
-    /* Deadlines first: a daemon that has much to say must not delay them. Reading only empties the
-     * descriptors; what there is to do is looked at anew each time. */
-    if (watched[1].revents != 0 && read(guard->timer, &expirations, sizeof expirations) > 0)
-        check_deadlines(guard);
+    bool due = watched[1].revents != 0;
+    if (due && read(guard->timer, &expirations, sizeof expirations) < 0)
+        due = false;
     if (watched[2].revents != 0 && read(guard->signals, signals, sizeof signals) < 0)
         return;
-    if (watched[0].revents != 0)
+    /* What the daemon has said may be a later deadline. */
+    if (watched[0].revents != 0 || due)
         listen_to_daemon(guard);
-    obey_some(guard);
+    if (due)
+        check_deadlines(guard);
+    start_next(guard);
     reap(guard);
     sweep(guard);
     tell_daemon(guard);
@@ -349,6 +366,13 @@ static void settle_signals(guard_process *guard)
     must(guard->signals < 0 || guard->timer < 0);
 }
 
+/* To be in time also where there is too much to do; only root may, and it works without. */
+static void raise_priority(guard_process *guard)
+{
+    guard->priority = getpriority(PRIO_PROCESS, 0);
+    setpriority(PRIO_PROCESS, 0, guard->priority - PRIORITY_RAISE);
+}
+
 /* What was not recognised as a command's. */
 static void end_children(void)
 {
@@ -365,9 +389,11 @@ _Noreturn void guard_process_run(int socket, const koa_event_log *events, const 
 
     setsid();
     prctl(PR_SET_NAME, "koalemos-guard");
+    raise_priority(&guard);
     must(prctl(PR_SET_CHILD_SUBREAPER, 1));
     settle_descriptors(&guard, socket, events);
     settle_signals(&guard);
+    wards_init(&guard.wards);
     guard.in = evbuffer_new();
     guard.out = evbuffer_new();
     must(guard.in == NULL || guard.out == NULL);

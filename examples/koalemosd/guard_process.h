@@ -6,8 +6,10 @@
  * are killed at once. If the guard itself dies the commands die with it (PR_SET_PDEATHSIG), and the
  * daemon kills what is left of them.
  *
- * It is in the table before it runs: the deadline comes with the order to start, so there is no
- * moment at which a command runs unguarded. A process id is not used after it was reaped.
+ * It does nothing that can take long: it opens no file, and writes to none (see scribe.h).
+ *
+ * A command is in the table before it runs: the deadline comes with the order to start, so there is
+ * no moment at which a command runs unguarded. A process id is not used after it was reaped.
  *
  * What a command starts in its turn dies with it: by its process group, and where it has left the
  * group, by a mark in its environment and by being the guard's to inherit
@@ -17,9 +19,6 @@
 #define KOALEMOSD_GUARD_PROCESS_H
 
 #include "events.h"
-
-/* A group is killed this long before its deadline: the time it may take to die. */
-#define GUARD_LEAD_US 100000
 
 /* The variable that marks a command's processes: <mark>.<slot>.<serial>. */
 #define GUARD_VARIABLE "METAFORA_GUARD="

@@ -12,15 +12,18 @@
 
 #include "command.h"
 #include "events.h"
-#include "guard_process.h"
 #include "task_log.h"
+
+/* On a machine with too much to do the guard may wait its turn for a while. */
+enum { LEAST_SILENT_MS = 5000, MOST_SILENT_MS = 30000, SILENT_AT_END_TICKS = 2 };
 
 typedef struct koa_job {
     process_handler *handler;
     mf_task *task;
     uint32_t slot;
     bool stopped;        /* a signal was sent */
-    int64_t deadline_us; /* as the guard knows it */
+    bool killed;         /* SIGKILL was */
+    int64_t deadline_us; /* of the lease, as the guard was last told */
     char *log_path;
     mf_timer kill_timer;
     struct koa_job *next, *previous;
@@ -32,6 +35,8 @@ struct process_handler {
     koa_event_log events;
     char *log_directory;
     int64_t kill_grace_us, tick_us;
+    int64_t lead_us;  /* the guard kills this long before a lease ends */
+    int silent_ticks; /* after which a guard that says nothing is given up */
     mf_timer tick;
     koa_job jobs; /* list head */
     void (*on_guard_lost)(void *arg);
@@ -74,10 +79,21 @@ static void free_job(koa_job *job)
     free(job);
 }
 
+/* SIGKILL; and if the guard, too, does nothing by the end of the lease, the guard itself, with
+ * which all its commands die. */
 static void kill_job(void *arg)
 {
     koa_job *job = arg;
-    guard_signal(job->handler->guard, job->slot, SIGKILL);
+    mf_loop *loop = job->handler->loop;
+    int64_t end_us = lease_deadline_us(job->task) - job->handler->lead_us / 2;
+
+    if (!job->killed)
+        guard_signal(job->handler->guard, job->slot, SIGKILL);
+    else if (steady_us() >= end_us && guard_is_silent(job->handler->guard, SILENT_AT_END_TICKS))
+        guard_abandon(job->handler->guard);
+    job->killed = true;
+    int64_t soonest_us = mf_loop_now_us(loop) + job->handler->tick_us;
+    mf_timer_start(loop, &job->kill_timer, end_us > soonest_us ? end_us : soonest_us);
 }
 
 static koa_job *make_job(process_handler *handler, mf_task *task)
@@ -121,7 +137,7 @@ static void launch(koa_job *job, char **arguments)
     process_handler *handler = job->handler;
     guard_command command = {.task = mf_task_id(job->task),
                              .fence = mf_task_fence(job->task),
-                             .deadline_us = job->deadline_us,
+                             .deadline_us = job->deadline_us - handler->lead_us,
                              .output = job->log_path,
                              .arguments = arguments};
 
@@ -168,7 +184,7 @@ static void stop(mf_task *task, mf_stop_reason reason, void *payload)
     process_handler *handler = payload;
     koa_job *job = mf_task_data(task);
     int64_t now = steady_us();
-    int64_t last = lease_deadline_us(task) - 2 * GUARD_LEAD_US;
+    int64_t last = lease_deadline_us(task) - 3 * handler->lead_us / 2;
     int64_t due = now + handler->kill_grace_us;
 
     log_task(handler, "stopping", task, lease_deadline_us(task), mf_stop_reason_text(reason));
@@ -178,7 +194,7 @@ static void stop(mf_task *task, mf_stop_reason reason, void *payload)
         due = now;
     else if (reason == MF_STOP_EXPIRING && last < due)
         due = last;
-    if (due <= now)
+    if (due <= now && !job->killed)
         kill_job(job);
     else if (!job->stopped || due < job->kill_timer.due_us)
         mf_timer_start(handler->loop, &job->kill_timer, due);
@@ -222,10 +238,11 @@ static const guard_events guard_callbacks = {
 static void prolong(koa_job *job)
 {
     int64_t deadline_us = lease_deadline_us(job->task);
-    if (deadline_us < job->deadline_us + job->handler->tick_us)
+    if (mf_task_lease_remaining(job->task) == 0 ||
+        deadline_us < job->deadline_us + job->handler->tick_us)
         return;
     job->deadline_us = deadline_us;
-    guard_renew(job->handler->guard, job->slot, deadline_us);
+    guard_renew(job->handler->guard, job->slot, deadline_us - job->handler->lead_us);
     log_task(job->handler, "renewed", job->task, deadline_us, NULL);
 }
 
@@ -235,7 +252,7 @@ static void on_tick(void *arg)
 
     for (koa_job *job = handler->jobs.next; job != &handler->jobs; job = job->next)
         prolong(job);
-    guard_tick(handler->guard);
+    guard_tick(handler->guard, handler->silent_ticks);
     mf_timer_start(handler->loop, &handler->tick, mf_loop_now_us(handler->loop) + handler->tick_us);
 }
 
@@ -249,10 +266,21 @@ static void free_handler(void *payload)
     free(handler);
 }
 
-static int64_t choose_tick_us(int lease_ms)
+static int clamp(int value, int least, int most)
 {
-    int64_t tick_ms = lease_ms / 20;
-    return (tick_ms < 50 ? 50 : tick_ms > 500 ? 500 : tick_ms) * 1000;
+    return value < least ? least : value > most ? most : value;
+}
+
+static void set_times(process_handler *handler, const process_handler_options *options)
+{
+    int lease_ms = options->lease_ms;
+    int grace_ms = options->kill_grace_ms != 0 ? options->kill_grace_ms : lease_ms / 8;
+    int tick_ms = clamp(lease_ms / 20, 50, 500);
+
+    handler->kill_grace_us = (int64_t)grace_ms * 1000;
+    handler->tick_us = (int64_t)tick_ms * 1000;
+    handler->lead_us = (int64_t)clamp(lease_ms / 10, 200, 1000) * 1000;
+    handler->silent_ticks = clamp(lease_ms, LEAST_SILENT_MS, MOST_SILENT_MS) / tick_ms;
 }
 
 int process_handler_new(process_handler **out, const process_handler_options *options,
@@ -266,9 +294,7 @@ int process_handler_new(process_handler **out, const process_handler_options *op
     made->on_guard_lost = options->on_guard_lost;
     made->arg = options->arg;
     made->jobs.next = made->jobs.previous = &made->jobs;
-    int grace_ms = options->kill_grace_ms != 0 ? options->kill_grace_ms : options->lease_ms / 8;
-    made->kill_grace_us = (int64_t)grace_ms * 1000;
-    made->tick_us = choose_tick_us(options->lease_ms);
+    set_times(made, options);
     mf_timer_init(&made->tick, on_tick, made);
 
     made->log_directory = strdup(options->log_directory);

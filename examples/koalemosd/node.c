@@ -48,6 +48,8 @@ static void on_event(mf_consumer *consumer, mf_consumer_event event, void *paylo
 {
     koa_node *node = payload;
 
+    if (event == MF_CONSUMER_JOINED)
+        mf_log(node->loop, MF_LOG_INFO, "koalemosd", "joined as %s", node->options.name);
     if (event == MF_CONSUMER_FAILED) {
         mf_log(node->loop, MF_LOG_ERROR, "koalemosd", "%s", mf_consumer_error(consumer)->text);
         node->status = 1;
@@ -102,9 +104,10 @@ int node_open(koa_node *node, mf_error *error)
     process_handler *handler;
 
     int code = open_loop(node, error);
-    if (code == MF_OK)
-        code =
-            process_handler_new(&handler, &processes, node->guard, node->base, node->loop, error);
+    if (code != MF_OK)
+        return code;
+    mf_log(node->loop, MF_LOG_DEBUG, "koalemosd", "guard: process %d", (int)guard_pid(node->guard));
+    code = process_handler_new(&handler, &processes, node->guard, node->base, node->loop, error);
     if (code == MF_OK)
         code = open_consumer(node, handler, error);
     return code;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Ignored signals and the mask survive exec, and are not the command's business. */
@@ -42,6 +43,7 @@ static void run_child(const spawn_order *order, pid_t parent)
     /* The parent may have died before this took effect. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         _exit(SPAWN_NO_COMMAND);
+    setpriority(PRIO_PROCESS, 0, order->priority);
     set_descriptors(order->output);
     reset_signals();
     execvpe(order->arguments[0], order->arguments, order->environment);

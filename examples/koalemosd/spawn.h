@@ -8,6 +8,7 @@ typedef struct spawn_order {
     char *const *arguments;   /* ends with NULL; arguments[0] is looked up in PATH */
     char *const *environment; /* ends with NULL */
     const char *output;       /* file that stdout and stderr are appended to */
+    int priority;             /* as for setpriority */
 } spawn_order;
 
 /* Exit statuses of a child that did not come to run its command; the reason is in the output. */

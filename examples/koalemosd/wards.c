@@ -25,28 +25,50 @@ static int make_room(koa_wards *table, uint32_t slot)
     return 0;
 }
 
-koa_ward *wards_add(koa_wards *table, uint32_t slot, const char *task)
+void wards_init(koa_wards *table)
 {
+    memset(table, 0, sizeof *table);
+    TAILQ_INIT(&table->waiting);
+}
+
+koa_ward *wards_add(koa_wards *table, start_order *order)
+{
+    uint32_t slot = order->head.slot;
+
     if (make_room(table, slot) != 0 || table->by_slot[slot] != NULL)
         return NULL;
     koa_ward *ward = calloc(1, sizeof *ward);
-    if (ward == NULL || (ward->task = strdup(task)) == NULL) {
+    if (ward == NULL || (ward->task = strdup(order->task)) == NULL) {
         free(ward);
         return NULL;
     }
     ward->slot = slot;
     ward->serial = ++table->serial;
+    ward->order = *order;
+    ward->fence = order->head.fence;
+    ward->deadline_us = order->head.deadline_us;
     table->by_slot[slot] = ward;
+    TAILQ_INSERT_TAIL(&table->waiting, ward, waiting);
     table->count++;
-    table->living++;
     return ward;
 }
 
-void wards_set_pid(koa_wards *table, koa_ward *ward, pid_t pid)
+static void stop_waiting(koa_wards *table, koa_ward *ward)
 {
+    if (ward->state != WARD_WAITING)
+        return;
+    TAILQ_REMOVE(&table->waiting, ward, waiting);
+    start_order_clear(&ward->order);
+}
+
+void wards_set_running(koa_wards *table, koa_ward *ward, pid_t pid)
+{
+    stop_waiting(table, ward);
+    ward->state = WARD_RUNNING;
     ward->pid = pid;
     ward->next_by_pid = *bucket(table, pid);
     *bucket(table, pid) = ward;
+    table->running++;
 }
 
 static void forget_pid(koa_wards *table, koa_ward *gone)
@@ -62,11 +84,12 @@ static void forget_pid(koa_wards *table, koa_ward *gone)
 /* From here on the process id may be another process's. */
 void wards_set_ended(koa_wards *table, koa_ward *ward)
 {
-    if (ward->ended)
-        return;
-    forget_pid(table, ward);
-    ward->ended = true;
-    table->living--;
+    stop_waiting(table, ward);
+    if (ward->state == WARD_RUNNING) {
+        forget_pid(table, ward);
+        table->running--;
+    }
+    ward->state = WARD_ENDED;
 }
 
 void wards_remove(koa_wards *table, koa_ward *ward)

@@ -220,8 +220,8 @@ static void test_repeated_tokens(void **state)
     assert_true(redis_server_integer(f->server, "PTTL {t}:submitted:s") > 60000);
 }
 
-/* A running task that is removed is gone and its owner is told; one that is submitted anew under the
- * id can be claimed only when the owner has let go. */
+/* A running task that is removed is gone and its owner is told; one that is submitted anew under
+ * the id can be claimed only when the owner has let go. */
 static void test_remove_running(void **state)
 {
     fixture *f = *state;
@@ -337,7 +337,8 @@ static void test_reap_waits_for_claims(void **state)
     driver_close(&dead);
 }
 
-/* leave gives back at once what the session still holds; repeated it is harmless. */
+/* leave gives back at once what the session still holds; repeated it is harmless, and a join that
+ * was delayed until after it is refused. */
 static void test_leave(void **state)
 {
     fixture *f = *state;
@@ -351,6 +352,9 @@ static void test_leave(void **state)
     assert_int_equal(driver_renew(&f->a, &f->session_a), MF_ENOSESSION);
     assert_int_equal(redis_server_integer(f->server, "EXISTS {t}:held:%s", f->session_a.token), 0);
     assert_int_equal(redis_server_integer(f->server, "ZCARD {t}:sessions"), 1);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_ESTALE);
+    f->session_a.epoch++;
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
 }
 
 /* A name in use is refused with its holder and the time that is left; takeover ends that session

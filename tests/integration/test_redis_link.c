@@ -283,6 +283,25 @@ static void test_demoted(void **state)
     assert_int_equal(driver_submit(&f->handle, "s", "y", NULL), MF_OK);
 }
 
+/* When requests go to another master, so does the subscription, although its old server is alive
+ * and would keep it for ever. */
+static void test_failover(void **state)
+{
+    fixture *f = *state;
+    char url[128];
+
+    start_with(f, NULL, NULL);
+    f->other = redis_server_start(NULL);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d,127.0.0.1:%d", f->server->port, f->other->port);
+    open_joined(f, url);
+    redis_server_do(f->server, "CLIENT KILL TYPE normal SKIPME yes");
+    driver_await(&f->handle, &f->handle.resyncs, 2);
+    assert_int_equal(f->handle.ups, 2);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_OK);
+    assert_int_equal(redis_server_integer(f->other, "HLEN {t}:tasks"), 1);
+    driver_await_size(&f->handle, &f->handle.claimable, 1);
+}
+
 /* wait_replicas: what too few replicas have confirmed is unknown; with enough of them it is done.
  */
 static void test_wait_replicas(void **state)
@@ -585,6 +604,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_persistence_warning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replica, setup, teardown),
         cmocka_unit_test_setup_teardown(test_demoted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait_replicas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_dies, setup, teardown),

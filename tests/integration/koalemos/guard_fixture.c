@@ -111,14 +111,17 @@ bool guard_fixture_wait(guard_fixture *fixture, const int *count, int wanted)
 bool guard_fixture_wait_line(guard_fixture *fixture)
 {
     struct pollfd watched = {fixture->fifo, POLLIN, 0};
-    char byte = 0;
+    char path[128], byte = 0;
+    bool good = true;
 
+    /* A writer of our own, so that there is no end of file before the command has opened it. */
+    path_of(fixture, "alive", path, sizeof path);
+    int writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     event_base_loop(fixture->base, EVLOOP_NONBLOCK);
-    while (byte != '\n') {
-        if (poll(&watched, 1, PATIENCE_MS) <= 0 || read(fixture->fifo, &byte, 1) < 0)
-            return false;
-    }
-    return true;
+    while (good && byte != '\n')
+        good = poll(&watched, 1, PATIENCE_MS) > 0 && read(fixture->fifo, &byte, 1) == 1;
+    close(writer);
+    return good;
 }
 
 /* The end of file comes when the last writer has closed. */
