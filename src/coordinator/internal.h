@@ -34,6 +34,7 @@ struct mf_coordinator {
     mf_error failure;
     char holder[33];
     int64_t holder_lapse_us;
+    int holder_renewals; /* seen */
     int64_t session_sent_us;
     bool link_up, link_was_up, joined, joined_once, joining, renewing_session, failed, closing;
     size_t in_flight; /* requests that the driver has */

@@ -9,6 +9,7 @@
 static const int64_t holder_poll_us = 1000000;
 /* By so much a session's lapse may seem to move without having been renewed: clocks differ. */
 static const int64_t holder_slack_us = 200000;
+static const int holder_renewals_of_life = 2;
 static const int64_t rejoin_pause_us = 50000;
 static const int64_t refused_pause_us = 1000000;
 
@@ -52,23 +53,29 @@ static void join_in(mf_coordinator *me, int64_t pause_us)
                    mf_loop_now_us(me->loop) + mf__jitter(me->loop, pause_us));
 }
 
-/* The name is held by a session of another process: one that renews lives, and the name is refused;
- * one that does not is the remains of a dead process, and its lapse is awaited. */
+/* The name is held by a session of another process: one that goes on renewing lives, and the name
+ * is refused; one that does not is the remains of a dead process, and its lapse is awaited. A
+ * single renewal is no proof: it may have been under way when its process died. */
 static void wait_for_holder(mf_coordinator *me)
 {
     int64_t now = mf_loop_now_us(me->loop);
     int64_t earliest = me->join.request.sent_us + me->join.remaining_ms * 1000;
     int64_t latest = now + me->join.remaining_ms * 1000;
+    mf_error why;
 
     if (strcmp(me->holder, me->join.holder) != 0) {
         memcpy(me->holder, me->join.holder, sizeof me->holder);
         me->holder_lapse_us = latest;
+        me->holder_renewals = 0;
         mf_log(me->loop, MF_LOG_INFO, "coordinator",
                "name \"%s\": an earlier session holds it; it lapses in %lld ms unless its process "
                "lives",
                me->node, (long long)me->join.remaining_ms);
     } else if (earliest > me->holder_lapse_us + holder_slack_us) {
-        mf_error why;
+        me->holder_lapse_us = latest;
+        me->holder_renewals++;
+    }
+    if (me->holder_renewals == holder_renewals_of_life) {
         mf_error_set(&why, MF_ENAMEINUSE, "name: \"%s\" is in use by a live consumer", me->node);
         fail(me, &why);
         return;
