@@ -11,6 +11,7 @@
 #include <metafora/handler.h>
 #include <metafora/log.h>
 #include <metafora/loop.h>
+#include <metafora/state.h>
 #include <metafora/task.h>
 #include <metafora/version.h>
 

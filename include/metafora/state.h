@@ -1,0 +1,123 @@
+/* The state machine: a handler adapter for tasks that can be paused, put to sleep, killed and
+ * retried, and whose state outlives their owner. docs/state-machine.md tells the whole story. */
+#ifndef METAFORA_STATE_H
+#define METAFORA_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <metafora/error.h>
+#include <metafora/export.h>
+#include <metafora/handler.h>
+#include <metafora/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Times, as RFC 3339 has them in JSON. */
+
+/* A moment with nanoseconds, and the offset from UTC in which it is written. */
+typedef struct mf_time {
+    int64_t seconds; /* since 1970-01-01 UTC */
+    int32_t nanoseconds;
+    int16_t offset_minutes;
+} mf_time;
+
+/* Microseconds since 1970-01-01 UTC, as mf_loop_wall_us has them. What does not fit becomes the
+ * nearest value that does. */
+MF_EXPORT mf_time mf_time_from_wall_us(int64_t wall_us);
+MF_EXPORT int64_t mf_time_to_wall_us(const mf_time *time);
+
+/* Reads a time such as 2026-11-24T02:27:14.24997914Z or ...+02:00, strictly. Digits of the fraction
+ * beyond nanoseconds are dropped. MF_EINVAL. */
+MF_EXPORT int mf_time_parse(mf_time *out, const char *text, size_t length, mf_error *error);
+
+/* Writes the time as the Go library does: without trailing zeros in the fraction, with Z for UTC.
+ * MF_EINVAL: its year is not between 0 and 9999. */
+#define MF_TIME_SIZE 40
+MF_EXPORT int mf_time_format(char out[MF_TIME_SIZE], const mf_time *time, mf_error *error);
+
+/* States. */
+
+typedef enum mf_state_code {
+    MF_STATE_RUNNABLE,
+    MF_STATE_SLEEPING,  /* until a time */
+    MF_STATE_PAUSED,    /* until a message */
+    MF_STATE_FAULT,     /* after an error, until the error handler has decided */
+    MF_STATE_COMPLETED, /* from here on terminal: the task is gone, its state stays readable */
+    MF_STATE_KILLED,
+    MF_STATE_FAILED
+} mf_state_code;
+
+/* A static string such as "runnable". */
+MF_EXPORT const char *mf_state_text(mf_state_code code);
+MF_EXPORT bool mf_state_is_terminal(mf_state_code code);
+
+typedef struct mf_state_error {
+    mf_time timestamp;
+    const char *text;
+} mf_state_error;
+
+typedef struct mf_state {
+    mf_state_code code;
+    bool has_until; /* always with MF_STATE_SLEEPING */
+    mf_time until;
+    mf_state_error *errors; /* oldest first */
+    size_t error_count;
+} mf_state;
+
+/* Reads {"state":"sleeping","until":"...","errors":[{"timestamp":"...","error":"..."}]}. Members
+ * that are not known are ignored. *out is the caller's until mf_state_clear. MF_EINVAL names the
+ * member and the rule; MF_ENOMEM. */
+MF_EXPORT int mf_state_parse(mf_state *out, const char *json, size_t length, mf_error *error);
+/* Byte for byte what the Go library writes; the caller frees *out with free(). */
+MF_EXPORT int mf_state_format(char **out, const mf_state *state, mf_error *error);
+MF_EXPORT void mf_state_clear(mf_state *state);
+
+/* Messages: what makes a state into another. */
+
+typedef enum mf_message_code {
+    MF_MESSAGE_RUN,
+    MF_MESSAGE_SLEEP, /* until a time */
+    MF_MESSAGE_PAUSE,
+    MF_MESSAGE_KILL,
+    MF_MESSAGE_ERROR,
+    MF_MESSAGE_COMPLETE,
+    MF_MESSAGE_CHECKPOINT, /* keep the state, run on */
+    MF_MESSAGE_RELEASE     /* keep the state, give the task back */
+} mf_message_code;
+
+/* A static string such as "run". */
+MF_EXPORT const char *mf_message_text(mf_message_code code);
+
+/* A plain value: nothing in it needs to be freed. */
+typedef struct mf_message {
+    mf_message_code code;
+    bool has_until; /* always with MF_MESSAGE_SLEEP */
+    mf_time until;
+    char error[232]; /* MF_MESSAGE_ERROR: what went wrong */
+} mf_message;
+
+MF_EXPORT mf_message mf_message_of(mf_message_code code); /* but for sleep and error */
+MF_EXPORT mf_message mf_message_sleep_until(int64_t wall_us);
+MF_EXPORT mf_message mf_message_error(const char *format, ...) MF_PRINTF(1, 2);
+
+/* Reads {"message":"sleep","until":"..."}; "error" may be an object, with or without a "text", or a
+ * string. Members that are not known are ignored. MF_EINVAL names the member and the rule. */
+MF_EXPORT int mf_message_parse(mf_message *out, const char *json, size_t length, mf_error *error);
+/* The caller frees *out with free(). */
+MF_EXPORT int mf_message_format(char **out, const mf_message *message, mf_error *error);
+
+/* Applies the message. The state's `until` becomes the message's; checkpoint and release keep it,
+ * and an error in a sleep keeps it too, so that no retry comes before its end. An error is added to
+ * the state's errors, with the time `now`. MF_EINVAL: there is no such transition, and the state is
+ * as it was; MF_ENOMEM likewise. */
+MF_EXPORT int mf_state_apply(mf_state *state, const mf_message *message, const mf_time *now,
+                             mf_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
