@@ -112,6 +112,12 @@ static void subscribe(mf_redis *redis, mf_subscriber *subscriber)
     }
 }
 
+static void mark_unsubscribed(mf_hints *hints)
+{
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
+        s->subscribed = false;
+}
+
 /* After a failover the old server may still be there, and nothing is published on it. */
 void mf__hints_follow(mf_redis *redis)
 {
@@ -123,6 +129,7 @@ void mf__hints_follow(mf_redis *redis)
         return;
     mf_error_set(&why, MF_EUNREACHABLE, "%s: requests go to %s now", mf__link_peer(hints->link),
                  mf__link_peer(redis->link));
+    mark_unsubscribed(hints);
     mf__link_fail(hints->link, &why);
 }
 
@@ -160,8 +167,7 @@ static void on_down(mf_link *link, const mf_error *why, void *arg)
     (void)link;
     hints->failed = true;
     hints->why = *why;
-    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
-        s->subscribed = false;
+    mark_unsubscribed(hints);
     mf__hints_tell(redis);
 }
 

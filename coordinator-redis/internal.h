@@ -52,6 +52,7 @@ typedef enum mf_prefix {
     MF_PREFIX_OWNER,
     MF_PREFIX_NODE,
     MF_PREFIX_HELD,
+    MF_PREFIX_LEFT,
     MF_PREFIX_COMMANDS,
     MF_PREFIX_SUBMITTED,
     MF_PREFIX_HINTS, /* channels */
@@ -187,6 +188,8 @@ void mf__hints_tell(mf_redis *redis);
 void mf__hints_watch(mf_broker *broker, mf_watcher *watcher);
 void mf__hints_unwatch(mf_broker *broker, mf_watcher *watcher);
 bool mf__hints_have_session(const mf_redis *redis);
+/* Leaves a server that is another than the one that requests go to. */
+void mf__hints_follow(mf_redis *redis);
 
 /* Reaping (reap.c). */
 

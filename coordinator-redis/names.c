@@ -12,9 +12,10 @@ static const char *const key_names[MF_KEY_COUNT] = {
 };
 
 static const char *const prefix_names[MF_PREFIX_COUNT] = {
-    [MF_PREFIX_OWNER] = "owner:",         [MF_PREFIX_NODE] = "node:",
-    [MF_PREFIX_HELD] = "held:",           [MF_PREFIX_COMMANDS] = "commands:",
-    [MF_PREFIX_SUBMITTED] = "submitted:", [MF_PREFIX_HINTS] = "hints:",
+    [MF_PREFIX_OWNER] = "owner:",       [MF_PREFIX_NODE] = "node:",
+    [MF_PREFIX_HELD] = "held:",         [MF_PREFIX_LEFT] = "left:",
+    [MF_PREFIX_COMMANDS] = "commands:", [MF_PREFIX_SUBMITTED] = "submitted:",
+    [MF_PREFIX_HINTS] = "hints:",
 };
 
 /* Channels, unlike keys, are the same in all databases of a server. */

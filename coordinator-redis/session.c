@@ -6,6 +6,9 @@
 
 #include "internal.h"
 
+/* A request that is under way for longer than this has not been delayed, it is lost. */
+enum { REMEMBER_MS = 120000 };
+
 /* join */
 
 static void write_join(mf_redis *redis, mf_request *head)
@@ -17,6 +20,7 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
     mf__redis_key(redis, MF_KEY_SESSIONS);
     mf__redis_key(redis, MF_KEY_NODES);
+    mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     snprintf(weight, sizeof weight, "%.17g", session->weight);
@@ -76,7 +80,9 @@ static void write_leave(mf_redis *redis, mf_request *head)
 
     mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
     mf__redis_key(redis, MF_KEY_SESSIONS);
+    mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
     mf__redis_session(redis, session);
+    mf__redis_number(redis, REMEMBER_MS);
 }
 
 static void read_leave(mf_redis *redis, mf_request *head, const mf_value *answer)

@@ -1,5 +1,5 @@
 -- Makes a session known, or known again with a higher epoch.
--- KEYS: node, sessions, nodes.
+-- KEYS: node, sessions, nodes, left.
 -- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name.
 -- Answer: 1 and the ms until the first session lapses; or 0, the token of the session that has the
 -- name, and the ms until it lapses.
@@ -8,6 +8,10 @@ local call = redis.call
 local token, epoch, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local session = call('HMGET', KEYS[1], 'token', 'epoch')
 local holder, known = session[1], tonumber(session[2])
+local left = tonumber(call('GET', KEYS[4]))
+if left and epoch <= left then
+    return redis.error_reply('STALE the session has left since')
+end
 if holder == token then
     if known and epoch < known then
         return redis.error_reply('STALE the session has joined again since')

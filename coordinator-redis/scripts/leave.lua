@@ -1,6 +1,6 @@
 -- Ends a session. What it still holds is given back by reap.lua.
--- KEYS: node, sessions.
--- ARGV: token, epoch.
+-- KEYS: node, sessions, left.
+-- ARGV: token, epoch, how long to remember in ms that it has left, for a delayed join.
 -- Answer: 1 when there is something to give back, else 0.
 local call = redis.call
 local session = call('HMGET', KEYS[1], 'token', 'epoch')
@@ -10,5 +10,6 @@ if session[1] == ARGV[1] then
     end
     call('DEL', KEYS[1])
 end
+call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 call('ZADD', KEYS[2], 'XX', 0, ARGV[1])
 return call('ZSCORE', KEYS[2], ARGV[1]) and 1 or 0
