@@ -161,7 +161,7 @@ agent *agent_open(contract *c, const char *url, const char *node, int lease_ms, 
     mf_error error;
 
     a->c = c;
-    a->broker = open_broker(c, url);
+    a->broker = open_broker(c, url, false);
     if (mf__coordinator_open(&a->coordinator, a->broker, &options, &events, a, &error) != MF_OK)
         fail_msg("%s", error.text);
     at_end(c, close_at_end, a);

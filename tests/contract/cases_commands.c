@@ -115,6 +115,20 @@ static void large_command_comes_back(contract *c)
     expect_commands(start_receive(a, 0, 10), one, 1);
 }
 
+/* Commands that nobody reads in ten minutes expire; later ones stay. */
+static void old_commands_are_not_read(contract *c)
+{
+    peer *a = peer_joined(c, "a", 10000);
+
+    assert_int_equal(send_command(a, "a", texts[0]), MF_OK);
+    assert_int_equal(send_command(a, "a", texts[1]), MF_OK);
+    c->fixture->age_commands(c->fixture, c->name_space, "a", MF_COMMAND_TTL_MS - 10000);
+    expect_commands(start_receive(a, 0, 10), texts, 2);
+    c->fixture->age_commands(c->fixture, c->name_space, "a", 10000);
+    assert_int_equal(send_command(a, "a", texts[2]), MF_OK);
+    expect_commands(start_receive(a, 0, 10), texts + 2, 1);
+}
+
 const contract_case command_cases[] = {
     CASE(commands_are_read_until_acknowledged),
     CASE(sequence_numbers_rise),
@@ -123,5 +137,6 @@ const contract_case command_cases[] = {
     CASE(commands_wait_for_the_node),
     CASE(former_session_does_not_read),
     CASE(large_command_comes_back),
+    CASE_NEEDS(old_commands_are_not_read, NEEDS_TAMPER),
     {0},
 };

@@ -237,6 +237,23 @@ static void killed_broker_loses_no_task(contract *c)
     assert_int_equal(count_tasks(p), 0);
 }
 
+/* Consumers of a broker that has lost everything stop what they ran, and run what is submitted
+ * again, under higher fences. */
+static void broker_that_forgot_everything(contract *c)
+{
+    crew *all = crew_new(c, 20);
+    peer *p = peer_new(c, "client");
+    worker *w = worker_joined(all, "a", RUNS_UNTIL_STOPPED);
+
+    submit_many(p, "t", all->count);
+    assert_true(await_running(w, all->count, REPLY_BOUND_MS));
+    c->fixture->forget_everything(c->fixture);
+    assert_true(await_running(w, 0, 3000));
+    submit_many(p, "t", all->count);
+    assert_true(await_running(w, all->count, REPLY_BOUND_MS));
+    expect_one_owner_each(all);
+}
+
 /* When nothing listens, a consumer fails within the time to connect; asked to wait it joins when
  * the broker is there. */
 static void broker_that_is_not_there_yet(contract *c)
@@ -285,6 +302,7 @@ const contract_case consumer_cases[] = {
     CASE_NEEDS(short_break_stops_nothing, NEEDS_LINK),
     CASE_NEEDS(broker_held_up_beyond_the_lease, NEEDS_SERVER),
     CASE_NEEDS(killed_broker_loses_no_task, NEEDS_SERVER | NEEDS_PERSISTENCE),
+    CASE_NEEDS(broker_that_forgot_everything, NEEDS_TAMPER),
     CASE_NEEDS(broker_that_is_not_there_yet, NEEDS_SERVER),
     CASE_NEEDS(damaged_task_stops_no_other, NEEDS_TAMPER),
     {0},

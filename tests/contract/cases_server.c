@@ -185,6 +185,39 @@ static void removed_owner_is_told(contract *c)
     assert_true(next->fence > t->fence);
 }
 
+/* A broker that has lost everything, its counters too, still gives higher fences than before; the
+ * owner finds that its session and claims are gone, and cannot end what it had. */
+static void lost_data_gives_higher_fences(contract *c)
+{
+    peer *a = peer_joined(c, "a", 30000);
+    mf_claim *before = new_claim(c, "t"), *after = new_claim(c, "t");
+
+    submit(a, "t");
+    assert_int_equal(claim(a, before), MF_OK);
+    c->fixture->forget_everything(c->fixture);
+    assert_int_equal(call_wait(start_renew(a, before, 1)), MF_ENOSESSION);
+    assert_int_equal(submit(a, "t"), MF_OK);
+    assert_int_equal(join_again(a), MF_OK);
+    assert_int_equal(done(a, before), MF_ELATE);
+    assert_int_equal(claim(a, after), MF_OK);
+    assert_true(after->fence > before->fence);
+    assert_int_equal(done(a, before), MF_ELATE);
+}
+
+/* Asked to wait for a broker that is not there, a handle keeps requests until it is. */
+static void requests_wait_for_the_broker(contract *c)
+{
+    c->fixture->kill_server(c->fixture);
+    peer *a = peer_opened_waiting(c, c->fixture->url(c->fixture), "a");
+    call *one = start_join(a, false), *other = start_tasks(a, "", 10);
+    pass_time(c, 500);
+    assert_false(one->finished || other->finished);
+    c->fixture->start_server(c->fixture);
+    assert_int_equal(call_wait(one), MF_OK);
+    assert_int_equal(call_wait(other), MF_OK);
+    assert_int_equal(submit(a, "t"), MF_OK);
+}
+
 /* A damaged record is told as such, by name, and the tasks beside it can be claimed. */
 static void damaged_record_is_set_aside(contract *c)
 {
@@ -212,6 +245,8 @@ const contract_case server_cases[] = {
     CASE_NEEDS(scripts_forgotten_under_way, NEEDS_SCRIPTS),
     CASE_NEEDS(killed_hints_are_followed_by_resync, NEEDS_HINT_CUT),
     CASE_NEEDS(removed_owner_is_told, NEEDS_TAMPER),
+    CASE_NEEDS(lost_data_gives_higher_fences, NEEDS_TAMPER),
+    CASE_NEEDS(requests_wait_for_the_broker, NEEDS_SERVER),
     CASE_NEEDS(damaged_record_is_set_aside, NEEDS_TAMPER),
     {0},
 };

@@ -94,13 +94,14 @@ mf_broker_options contract_options(const contract *c)
     return options;
 }
 
-mf_broker *open_broker(contract *c, const char *url)
+mf_broker *open_broker(contract *c, const char *url, bool wait_for_broker)
 {
     const mf_driver *const drivers[] = {c->fixture->driver, NULL};
     mf_broker_options options = contract_options(c);
     mf_broker *broker;
     mf_error error;
 
+    options.wait_for_broker = wait_for_broker;
     if (mf_broker_open_any(&broker, url, &options, c->loop, drivers, &error) != MF_OK)
         fail_msg("%s", error.text);
     c->brokers++;

@@ -77,7 +77,7 @@ void at_end(contract *c, void (*fn)(void *arg), void *arg);
 
 /* Options with the case's namespace. */
 mf_broker_options contract_options(const contract *c);
-mf_broker *open_broker(contract *c, const char *url);
+mf_broker *open_broker(contract *c, const char *url, bool wait_for_broker);
 void close_broker(contract *c, mf_broker *broker);
 
 /* Peers: a handle, a session on it, and a watcher that remembers what it heard. */
@@ -99,6 +99,8 @@ struct peer {
 
 /* A peer that may not have connected yet. */
 peer *peer_opened(contract *c, const char *url, const char *node);
+/* The same, on a handle that waits for a broker that is not there. */
+peer *peer_opened_waiting(contract *c, const char *url, const char *node);
 /* Waits until it has, and returns it. */
 peer *peer_ready(peer *p);
 /* A peer whose link is up; `peer_linked` by the fixture's link; neither has joined. */

@@ -125,6 +125,24 @@ static void damage_task(fixture *me, const char *name_space, const char *id)
     redis_server_do(self(me)->server, "HSET {%s}:tasks %s {broken", name_space, id);
 }
 
+/* The sequence number in front of a command is the time at which it was sent. */
+static void age_commands(fixture *me, const char *name_space, const char *node, int ms)
+{
+    static const char script[] = "for _, old in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do "
+                                 "local sequence, text = old:match('^(%d+) (.*)$') "
+                                 "sequence = string.format('%.0f', sequence - ARGV[1] * 1000) "
+                                 "redis.call('ZREM', KEYS[1], old) "
+                                 "redis.call('ZADD', KEYS[1], sequence, sequence .. ' ' .. text) "
+                                 "end return 1";
+    redis_server_do(self(me)->server, "EVAL %s 1 {%s}:commands:%s %d", script, name_space, node,
+                    ms);
+}
+
+static void forget_everything(fixture *me)
+{
+    redis_server_do(self(me)->server, "FLUSHALL");
+}
+
 int main(int argc, char **argv)
 {
     redis_fixture redis = {.fixture = {
@@ -147,6 +165,8 @@ int main(int argc, char **argv)
                                .cut_hints = cut_hints,
                                .remove_owner = remove_owner,
                                .damage_task = damage_task,
+                               .age_commands = age_commands,
+                               .forget_everything = forget_everything,
                            }};
     return contract_run(&redis.fixture, argc > 1 ? argv[1] : NULL);
 }

@@ -66,6 +66,9 @@ struct fixture {
     /* Ends a claim without telling anyone; makes a task's record unreadable. */
     void (*remove_owner)(fixture *me, const char *name_space, const char *id);
     void (*damage_task)(fixture *me, const char *name_space, const char *id);
+    /* Makes the node's commands older than they are; loses all that the broker has. */
+    void (*age_commands)(fixture *me, const char *name_space, const char *node, int ms);
+    void (*forget_everything)(fixture *me);
 };
 
 /* Runs every case on the fixture; `filter` may be NULL, or a pattern of case names with '*'.

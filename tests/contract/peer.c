@@ -54,7 +54,7 @@ static void on_command(mf_watcher *watcher)
     poke(peer_of(watcher)->c);
 }
 
-peer *peer_opened(contract *c, const char *url, const char *node)
+static peer *open_peer(contract *c, const char *url, const char *node, bool wait_for_broker)
 {
     peer *p = keep(c, sizeof *p);
 
@@ -72,11 +72,21 @@ peer *peer_opened(contract *c, const char *url, const char *node)
                               .taken = on_taken,
                               .removed = on_removed,
                               .command = on_command};
-    p->broker = open_broker(c, url);
+    p->broker = open_broker(c, url, wait_for_broker);
     p->broker->operations->watch(p->broker, &p->watcher);
     p->next = c->peers;
     c->peers = p;
     return p;
+}
+
+peer *peer_opened(contract *c, const char *url, const char *node)
+{
+    return open_peer(c, url, node, false);
+}
+
+peer *peer_opened_waiting(contract *c, const char *url, const char *node)
+{
+    return open_peer(c, url, node, true);
 }
 
 static bool is_listening(void *arg)
