@@ -13,6 +13,7 @@
 
 #include "embedded/embedded.h"
 #include "embedded/space.h"
+#include "virtual_loop.h"
 
 static int set_up(void **state)
 {
@@ -338,6 +339,151 @@ static void threads_race_on_one_store(void **state)
     free(racers);
 }
 
+/* Two handles on one store in virtual time, each on a loop of its own. */
+
+typedef struct pair {
+    virtual_world *world;
+    mf__embedded_store *store;
+    mf_loop *loops[2];
+    mf_broker *brokers[2];
+    mf_watcher watcher; /* on the second */
+    size_t offered, resyncs;
+} pair;
+
+static pair *pair_of(mf_watcher *watcher)
+{
+    return (pair *)(void *)((char *)watcher - offsetof(pair, watcher));
+}
+
+static void count_resync(mf_watcher *watcher)
+{
+    pair_of(watcher)->resyncs++;
+}
+
+static void count_offered(mf_watcher *watcher, const char *const *ids, size_t count)
+{
+    (void)ids;
+    pair_of(watcher)->offered += count;
+}
+
+static void ignore_ids(mf_watcher *watcher, const char *const *ids, size_t count)
+{
+    (void)watcher;
+    (void)ids;
+    (void)count;
+}
+
+static int64_t world_clock(void *arg)
+{
+    return virtual_world_now_us(arg);
+}
+
+static int set_up_pair(void **state)
+{
+    pair *p = *state = calloc(1, sizeof *p);
+    mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+
+    options.name_space = "pair";
+    p->world = virtual_world_new(1);
+    p->store = mf__embedded_store_new(world_clock, p->world);
+    for (int i = 0; i < 2; i++) {
+        p->loops[i] = virtual_loop_new(p->world, 1);
+        assert_int_equal(mf__embedded_open(&p->brokers[i], p->store, &options, p->loops[i], NULL),
+                         MF_OK);
+    }
+    p->watcher = (mf_watcher){.link = ignore_link,
+                              .resync = count_resync,
+                              .claimable = count_offered,
+                              .taken = ignore_ids,
+                              .removed = ignore_ids,
+                              .command = ignore};
+    p->brokers[1]->operations->watch(p->brokers[1], &p->watcher);
+    virtual_world_run_for(p->world, 1000);
+    assert_int_equal(p->resyncs, 1);
+    return 0;
+}
+
+static int tear_down_pair(void **state)
+{
+    pair *p = *state;
+
+    virtual_loop_pause(p->loops[0], false);
+    virtual_loop_pause(p->loops[1], false);
+    p->brokers[1]->operations->unwatch(p->brokers[1], &p->watcher);
+    for (int i = 0; i < 2; i++)
+        mf_broker_close(p->brokers[i], NULL, NULL);
+    virtual_world_run_for(p->world, 1000);
+    for (int i = 0; i < 2; i++)
+        mf_loop_free(p->loops[i]);
+    mf__embedded_store_release(p->store);
+    virtual_world_free(p->world);
+    free(p);
+    return 0;
+}
+
+static void submit_by_first(pair *p, const char *id)
+{
+    mf_item item = {.id = id};
+    mf_items_request request = {
+        .request = {.done = ignore_answer}, .token = id, .items = &item, .count = 1};
+    p->brokers[0]->operations->submit(p->brokers[0], &request);
+    virtual_world_run_for(p->world, 1000);
+    assert_int_equal(item.result, MF_OK);
+}
+
+/* A claim of a handle whose loop is held up lapses in time for the watchers of the others, however
+ * idle their handles were when it was made. */
+static void lapse_is_told_while_its_handle_is_held_up(void **state)
+{
+    pair *p = *state;
+    mf_session session = {.node = "a", .token = "a", .epoch = 1, .lease_ms = 2000};
+    mf_join_request join = {.request = {.done = ignore_answer}, .session = &session};
+    mf_claim claim = {.id = "t"}, *pointer = &claim;
+    mf_claims_request request = {
+        .request = {.done = ignore_answer}, .session = &session, .claims = &pointer, .count = 1};
+
+    submit_by_first(p, "t");
+    p->brokers[0]->operations->join(p->brokers[0], &join);
+    p->brokers[0]->operations->claim(p->brokers[0], &request);
+    virtual_world_run_for(p->world, 1000);
+    assert_int_equal(claim.result, MF_OK);
+    virtual_loop_pause(p->loops[0], true);
+    p->offered = 0;
+    virtual_world_run_for(p->world, 1990000);
+    assert_int_equal(p->offered, 0);
+    virtual_world_run_for(p->world, 20000);
+    assert_int_equal(p->offered, 1);
+}
+
+/* A handle that is held up while others change much is told to read again, instead of remembering
+ * every change. */
+static void too_many_hints_become_a_resync(void **state)
+{
+    enum { REQUESTS = 400, EACH = 1000 };
+    static mf_item items[REQUESTS][EACH];
+    static char ids[REQUESTS][EACH][12];
+    static mf_items_request requests[REQUESTS];
+    pair *p = *state;
+
+    virtual_loop_pause(p->loops[1], true);
+    for (size_t r = 0; r < REQUESTS; r++) {
+        for (size_t i = 0; i < EACH; i++) {
+            snprintf(ids[r][i], sizeof ids[r][i], "%zu", r * EACH + i);
+            items[r][i] = (mf_item){.id = ids[r][i]};
+        }
+        requests[r] = (mf_items_request){.request = {.done = ignore_answer},
+                                         .token = ids[r][0],
+                                         .items = items[r],
+                                         .count = EACH};
+        p->brokers[0]->operations->submit(p->brokers[0], &requests[r]);
+    }
+    virtual_world_run_for(p->world, 1000);
+    virtual_loop_pause(p->loops[1], false);
+    virtual_world_run_for(p->world, 1000);
+    assert_int_equal(p->resyncs, 2);
+    assert_true(p->offered < REQUESTS * EACH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +494,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(late_join_does_not_resurrect, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sessions_are_forgotten, set_up, tear_down),
         cmocka_unit_test(threads_race_on_one_store),
+        cmocka_unit_test_setup_teardown(lapse_is_told_while_its_handle_is_held_up, set_up_pair,
+                                        tear_down_pair),
+        cmocka_unit_test_setup_teardown(too_many_hints_become_a_resync, set_up_pair,
+                                        tear_down_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
