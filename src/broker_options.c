@@ -6,7 +6,7 @@
 
 #include <metafora/driver.h>
 
-enum { TIMEOUT_MAX_MS = 3600000, REPLICAS_MAX = 100 };
+enum { TIMEOUT_MAX_MS = 3600000, REPLICAS_MAX = 100, CRASHES_MAX = 1000 };
 
 typedef struct option {
     const char *name;
@@ -28,6 +28,7 @@ static const option options_known[] = {
     NUMBER(connect_timeout_ms, 1, TIMEOUT_MAX_MS),
     NUMBER(reply_timeout_ms, 1, TIMEOUT_MAX_MS),
     NUMBER(wait_replicas, 0, REPLICAS_MAX),
+    NUMBER(max_crashes, -1, CRASHES_MAX),
     STRING(tls_ca_file),
     STRING(tls_cert_file),
     STRING(tls_key_file),

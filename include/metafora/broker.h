@@ -30,6 +30,7 @@ typedef struct mf_broker_options {
     const char *tls_cert_file; /* PEM, client certificate chain */
     const char *tls_key_file;  /* PEM, client key */
     bool tls_insecure;         /* accept any server certificate: for experiments only */
+    int max_crashes; /* 5. So many owners in a row that died set a task aside; -1: never */
 } mf_broker_options;
 
 #define MF_BROKER_OPTIONS_INIT                            \
@@ -43,7 +44,7 @@ typedef struct mf_broker_options {
  * URLs: redis://[user:password@]host[:6379][/db], rediss://...,
  * unix://[user:password@]/path[?db=N], embedded://[name]. Percent-encoding is decoded in user,
  * password and path. A query may set connect_timeout_ms, reply_timeout_ms, wait_replicas,
- * tls_ca_file, tls_cert_file, tls_key_file.
+ * max_crashes, tls_ca_file, tls_cert_file, tls_key_file.
  *
  * Returns at once; the connection is made by the loop. MF_EINVAL names the field and the rule,
  * never the password. */

@@ -35,6 +35,9 @@ MF_EXPORT int mf_client_wait(mf_client *client, const mf_error **error);
 typedef struct mf_task_spec {
     const char *id;         /* 1-255 bytes of UTF-8, no control bytes, no '/' */
     const char *properties; /* JSON text up to 1 MiB, or NULL */
+    /* Not to be claimed before this time, in microseconds since 1970-01-01 UTC; 0: at once.
+     * MF_ENOTSUP on a broker that cannot. */
+    int64_t not_before_us;
 } mf_task_spec;
 
 /* What became of item `index` of a call: MF_OK or the reason. */
@@ -68,6 +71,8 @@ typedef struct mf_task_record {
     const char *owner;      /* node name; NULL: not claimed */
     uint64_t fence;         /* of the owner; 0: not claimed */
     int code;               /* MF_OK, or MF_EDAMAGED: the record cannot be used */
+    unsigned crashes;       /* owners in a row that died while they had it */
+    bool set_aside;         /* there were too many of them; mf_client_revive makes it run again */
 } mf_task_record;
 
 /* Lists all tasks in pages; `fn` is called for each page, and a last time with `last` true, or with

@@ -144,7 +144,8 @@ typedef struct mf_claims_request {
 typedef struct mf_item {
     const char *id;
     const char *properties;
-    int result; /* out */
+    int64_t delay_us; /* submit: claimable only after so long. Only where broker->can_delay */
+    int result;       /* out */
 } mf_item;
 
 typedef struct mf_items_request {
@@ -209,6 +210,78 @@ typedef struct mf_receive_request {
     size_t count;                      /* out */
 } mf_receive_request;
 
+/* States and messages of tasks, for stateful handlers (src/state). A driver that does not keep them
+ * leaves all of these slots NULL. A task's state outlives it: done and remove leave it, a task that
+ * is submitted anew under the id finds it. Its message does not.
+ *
+ * load: documents in the order of the ids. states: all documents in pages, as `tasks` is listed. */
+typedef struct mf_document {
+    const char *id;
+    const char *json; /* NULL: there is none */
+    size_t length;
+} mf_document;
+
+typedef struct mf_load_request {
+    mf_request request;
+    const char *const *ids;
+    size_t id_count;              /* at most max_batch */
+    const mf_document *documents; /* out, valid during done() */
+} mf_load_request;
+
+typedef struct mf_states_request {
+    mf_request request;
+    size_t limit;
+    char cursor[MF_CURSOR_SIZE];  /* in and out */
+    const mf_document *documents; /* out, valid during done() */
+    size_t count;                 /* out */
+} mf_states_request;
+
+/* store: an owner's writes, with the conditions of release. Results: MF_OK; MF_ELATE; MF_EGONE.
+ * Whole: as of release. With the write, or alone, goes that a message has been dealt with: it is
+ * forgotten unless a later one has replaced it. */
+typedef struct mf_write {
+    const char *id;
+    uint64_t fence;
+    const char *json; /* NULL: the state stays as it is */
+    size_t length;
+    uint64_t acknowledged; /* number of the message; 0: none */
+    int result;            /* out */
+} mf_write;
+
+typedef struct mf_store_request {
+    mf_request request;
+    mf_session *session;
+    mf_write *writes;
+    size_t count; /* at most max_batch */
+} mf_store_request;
+
+/* tell (mf_items_request, the properties are the message): stores a message for a task, in place of
+ * one that was not read, then hints its owner. Results: MF_OK; MF_EGONE. A repeat with the same
+ * token is as that of a submit.
+ * forget (mf_items_request, no properties): removes state, message and crash count of tasks that
+ * have no owner, so that those that exist, set aside or not, can be claimed as new ones. Results:
+ * MF_OK; MF_ETAKEN: it has an owner; MF_EGONE: nothing is known of it. Repeats do no harm.
+ *
+ * mail: messages for tasks that the session holds, each at a place in one order for the whole
+ * namespace. A message gets a new, later place when it is stored, and when its task is claimed, so
+ * that a session which asks for what comes after the last place it has seen misses none. */
+typedef struct mf_mail {
+    const char *id;
+    uint64_t number; /* higher for each later message to the task, never 0 */
+    const char *json;
+    size_t length;
+} mf_mail;
+
+typedef struct mf_mail_request {
+    mf_request request;
+    mf_session *session;
+    uint64_t after; /* the place; in and out */
+    size_t limit;
+    const mf_mail *mail; /* out, valid during done() */
+    size_t count;        /* out */
+    bool more;           /* out: ask again */
+} mf_mail_request;
+
 /* What a driver tells without being asked. Hints may be lost or come twice; `resync` says that some
  * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed.
  * One whose `claimable` is NULL wants no hints: it is told of the link only, and all else is NULL.
@@ -228,11 +301,18 @@ struct mf_watcher {
     void (*removed)(mf_watcher *watcher, const char *const *ids, size_t count);
     void (*command)(mf_watcher *watcher); /* a command for `node` waits */
     mf_watcher *next, *previous;          /* the driver's while watching */
+    void (*mail)(mf_watcher *watcher);    /* may be NULL: a message for a task of `node` waits */
 };
 
 #define MF_DRIVER_VERSION 1
 
-/* The operations of a broker handle. All must be provided. All run on the loop thread. */
+/* The operations of a broker handle. All up to `send` must be provided. All run on the loop thread.
+ *
+ * Crash loops. When a claim ends because its session lapsed or was taken over, the broker raises
+ * the task's crash count, from 0 if the claim lasted longer than MF_CRASH_MEMORY_MS; at the
+ * options' max_crashes the task is set aside: it is not claimable (MF_ETAKEN) until `forget`. A
+ * release, also that by `leave`, and done reset the count. */
+#define MF_CRASH_MEMORY_MS 600000
 typedef struct mf_broker_operations {
     int version;
     /* Complete what is under way, close, free the handle, then call closed(arg) unless it is NULL;
@@ -256,6 +336,14 @@ typedef struct mf_broker_operations {
     void (*lookup)(mf_broker *broker, mf_lookup_request *request);
     void (*nodes)(mf_broker *broker, mf_nodes_request *request);
     void (*send)(mf_broker *broker, mf_send_request *request);
+
+    /* All or none. */
+    void (*load)(mf_broker *broker, mf_load_request *request);
+    void (*store)(mf_broker *broker, mf_store_request *request);
+    void (*mail)(mf_broker *broker, mf_mail_request *request);
+    void (*tell)(mf_broker *broker, mf_items_request *request);
+    void (*forget)(mf_broker *broker, mf_items_request *request);
+    void (*states)(mf_broker *broker, mf_states_request *request);
 } mf_broker_operations;
 
 /* The head of every driver's handle; the driver fills it in `open`. */
@@ -265,6 +353,7 @@ struct mf_broker {
     mf_loop *loop;
     size_t max_batch; /* claims or items in one request */
     size_t max_lease; /* claims in one lease */
+    bool can_delay;   /* submit heeds delay_us */
 };
 
 struct mf_driver {

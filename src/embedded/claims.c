@@ -67,8 +67,35 @@ void mf__space_offer(mf_space *space, mf_stored_task *task)
         return;
     }
     task->waiting = false;
+    task->crashes = 0;
     mf__roster_add(&space->claimable, task);
-    mf__space_tell(space, MF_NEWS_CLAIMABLE, task->id);
+    mf__space_announce(space, MF_NEWS_CLAIMABLE, task->id);
+}
+
+/* Fences are times of the claims, unless many are granted in one microsecond. */
+static int64_t held_us(const mf_space *space, const mf_stored_task *task, int64_t now_us)
+{
+    return now_us + space->fence_offset_us - (int64_t)task->fence;
+}
+
+void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
+{
+    unsigned crashes = task->crashes;
+
+    if (task->removed || task->waiting || space->max_crashes < 0) {
+        mf__space_offer(space, task);
+        return;
+    }
+    if (held_us(space, task, now_us) > MF_CRASH_MEMORY_MS * INT64_C(1000))
+        crashes = 0;
+    crashes++;
+    if (crashes < (unsigned)space->max_crashes) {
+        mf__space_offer(space, task);
+    } else {
+        mf__space_drop(task);
+        task->set_aside = true;
+    }
+    task->crashes = (uint16_t)crashes;
 }
 
 static uint64_t next_fence(mf_space *space, int64_t now_us)
@@ -84,7 +111,8 @@ static int claim_one(mf_space *space, mf_stored_session *session, mf_claim *clai
     mf_stored_task *task = mf__space_find(space, claim->id);
     if (task == NULL)
         return MF_EGONE;
-    if (task->owner != NULL && (task->owner != session || task->waiting))
+    if (task->owner != NULL ? task->owner != session || task->waiting
+                            : task->delayed || task->set_aside)
         return MF_ETAKEN;
     char *properties = NULL;
     if (task->properties != NULL && (properties = strdup(task->properties)) == NULL)
@@ -92,9 +120,10 @@ static int claim_one(mf_space *space, mf_stored_session *session, mf_claim *clai
     if (task->owner == NULL) {
         task->fence = next_fence(space, now_us);
         mf__roster_remove(&space->claimable, task);
-        mf__space_tell(space, MF_NEWS_TAKEN, task->id);
+        mf__space_announce(space, MF_NEWS_TAKEN, task->id);
     }
     mf__space_hold(space, session, task, expires_us);
+    mf__mail_move_up(space, task);
     claim->properties = properties;
     claim->fence = task->fence;
     return MF_OK;

@@ -80,7 +80,7 @@ int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us)
     command->json[request->length] = 0;
     *queue->last = command;
     queue->last = &command->next;
-    mf__space_tell(space, MF_NEWS_COMMAND, request->node);
+    mf__space_announce(space, MF_NEWS_COMMAND, request->node);
     return mf__space_answer(&request->request, MF_OK);
 }
 

@@ -11,7 +11,7 @@
 
 #include "embedded/store.h"
 
-enum { max_batch = 1000, max_lease = 1000 };
+enum { max_batch = 1000, max_lease = 1000, max_crashes_default = 5 };
 
 typedef struct mf_embedded {
     mf_broker broker;
@@ -106,6 +106,12 @@ SLOT(tasks, mf_page_request, MF_LIST_TASKS)
 SLOT(lookup, mf_lookup_request, MF_LOOKUP)
 SLOT(nodes, mf_nodes_request, MF_LIST_NODES)
 SLOT(send_command, mf_send_request, MF_SEND)
+SLOT(load, mf_load_request, MF_LOAD)
+SLOT(store, mf_store_request, MF_STORE)
+SLOT(mail, mf_mail_request, MF_MAIL)
+SLOT(tell_tasks, mf_items_request, MF_TELL)
+SLOT(forget, mf_items_request, MF_FORGET)
+SLOT(states, mf_states_request, MF_LIST_STATES)
 
 /* Watchers. */
 
@@ -175,11 +181,21 @@ static void unwatch(mf_broker *broker, mf_watcher *watcher)
         mf__store_watch(me->domain, &me->listener, false);
 }
 
+/* The hint names nodes, this watcher's among them. */
+static bool concerns(const mf_watcher *watcher, const mf_hint *hint)
+{
+    for (size_t i = 0; watcher->node != NULL && i < hint->count; i++)
+        if (strcmp(watcher->node, hint->ids[i]) == 0)
+            return true;
+    return false;
+}
+
 static void tell_one(mf_watcher *watcher, const mf_hint *hint)
 {
     if (watcher->claimable == NULL)
         return;
-    if (watcher->token != NULL && strcmp(watcher->token, hint->cause) == 0)
+    if (hint->kind != MF_NEWS_MAIL && watcher->token != NULL &&
+        strcmp(watcher->token, hint->cause) == 0)
         return;
     switch (hint->kind) {
     case MF_NEWS_CLAIMABLE:
@@ -191,12 +207,16 @@ static void tell_one(mf_watcher *watcher, const mf_hint *hint)
     case MF_NEWS_REMOVED:
         watcher->removed(watcher, hint->ids, hint->count);
         break;
-    default:
-        for (size_t i = 0; watcher->node != NULL && i < hint->count; i++)
-            if (strcmp(watcher->node, hint->ids[i]) == 0) {
-                watcher->command(watcher);
-                break;
-            }
+    case MF_NEWS_COMMAND:
+        if (concerns(watcher, hint))
+            watcher->command(watcher);
+        break;
+    case MF_NEWS_MAIL:
+        if (watcher->mail != NULL && concerns(watcher, hint))
+            watcher->mail(watcher);
+        break;
+    case MF_NEWS_KINDS:
+        break;
     }
 }
 
@@ -285,6 +305,12 @@ static const mf_broker_operations operations = {
     .lookup = lookup,
     .nodes = nodes,
     .send = send_command,
+    .load = load,
+    .store = store,
+    .mail = mail,
+    .tell = tell_tasks,
+    .forget = forget,
+    .states = states,
 };
 
 static void init(mf_embedded *me, mf_loop *loop)
@@ -293,7 +319,8 @@ static void init(mf_embedded *me, mf_loop *loop)
                              .operations = &operations,
                              .loop = loop,
                              .max_batch = max_batch,
-                             .max_lease = max_lease};
+                             .max_lease = max_lease,
+                             .can_delay = true};
     me->listener = (mf_listener){.loop = loop, .notify = on_notify, .arg = me};
     me->answered_last = &me->answered;
     mf_deferred_init(&me->answer, give_answers, me);
@@ -312,7 +339,9 @@ int mf__embedded_open(mf_broker **out, mf__embedded_store *store, const mf_broke
     if (me == NULL)
         return mf_error_set(error, MF_ENOMEM, "no memory for a broker handle");
     init(me, loop);
-    me->domain = mf__store_attach(store, options->name_space, &me->listener);
+    me->domain = mf__store_attach(
+        store, options->name_space,
+        options->max_crashes != 0 ? options->max_crashes : max_crashes_default, &me->listener);
     if (me->domain == NULL) {
         free(me);
         return mf_error_set(error, MF_ENOMEM, "no memory for a namespace");

@@ -9,7 +9,10 @@ enum { max_page = 10000 };
 
 static void fill_record(mf_task_record *record, const mf_stored_task *task)
 {
-    *record = (mf_task_record){.id = task->id, .properties = task->properties};
+    *record = (mf_task_record){.id = task->id,
+                               .properties = task->properties,
+                               .crashes = task->crashes,
+                               .set_aside = task->set_aside};
     if (task->owner != NULL && !task->waiting) {
         record->owner = task->owner->node;
         record->fence = task->fence;

@@ -11,7 +11,7 @@
 struct mf_stored_task;
 
 /* Which of a task's places a roster keeps. */
-enum { MF_ROSTER_ALL, MF_ROSTER_CLAIMABLE, MF_ROSTER_KINDS };
+enum { MF_ROSTER_ALL, MF_ROSTER_CLAIMABLE, MF_ROSTER_STATED, MF_ROSTER_KINDS };
 
 #define MF_ROSTER_ABSENT UINT32_MAX
 

@@ -36,14 +36,17 @@ static mf_stored_session *add(mf_space *space, const mf_session *wanted)
     return session;
 }
 
-static void end(mf_space *space, mf_stored_session *session, int64_t now_us)
+/* What it held goes to others as that of a session that has left, or of one that has died. */
+static void end(mf_space *space, mf_stored_session *session, int64_t now_us, bool left)
 {
     if (session->state == MF_SESSION_LIVE)
         HASH_DELETE(by_node, space->nodes, session);
     session->state = MF_SESSION_ENDED;
     session->forget_us = now_us + MF_REMEMBER_US;
-    while (session->held != NULL)
+    while (session->held != NULL && left)
         mf__space_offer(space, session->held);
+    while (session->held != NULL)
+        mf__space_bereave(space, session->held, now_us);
 }
 
 static int refuse_name(mf_join_request *request, const mf_stored_session *holder, int64_t now_us)
@@ -94,7 +97,7 @@ int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us)
     if (holder != NULL && holder != session) {
         if (!request->takeover)
             return refuse_name(request, holder, now_us);
-        end(space, holder, now_us);
+        end(space, holder, now_us, false);
     }
     if (session == NULL)
         session = add(space, wanted);
@@ -113,7 +116,7 @@ int mf__space_leave(mf_space *space, mf_session_request *request, int64_t now_us
     if (session != NULL && session->state != MF_SESSION_ENDED) {
         if (request->session->epoch < session->epoch)
             return mf__space_answer(&request->request, MF_ESTALE);
-        end(space, session, now_us);
+        end(space, session, now_us, true);
     }
     return mf__space_answer(&request->request, MF_OK);
 }

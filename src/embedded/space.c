@@ -7,9 +7,10 @@
 
 void mf__space_init(mf_space *space, int64_t fence_offset_us)
 {
-    *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
+    *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX, .max_crashes = -1};
     mf__roster_init(&space->all, MF_ROSTER_ALL);
     mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
+    mf__roster_init(&space->stated, MF_ROSTER_STATED);
 }
 
 static void clear_sessions(mf_space *space)
@@ -33,6 +34,8 @@ void mf__space_clear(mf_space *space)
     {
         HASH_DELETE(hh, space->tasks, task);
         free(task->properties);
+        free(task->state);
+        free(task->message);
         free(task);
     }
     HASH_ITER(hh, space->remembered, remembered, after)
@@ -44,6 +47,8 @@ void mf__space_clear(mf_space *space)
     mf__space_clear_commands(space);
     mf__roster_clear(&space->all);
     mf__roster_clear(&space->claimable);
+    mf__roster_clear(&space->stated);
+    free(space->delays);
     for (int kind = 0; kind < MF_NEWS_KINDS; kind++)
         free(space->news[kind].ids);
 }
@@ -71,7 +76,7 @@ static void lapse(mf_space *space, mf_stored_session *session, int64_t now_us)
 static void lapse_claims(mf_space *space, mf_stored_session *session, int64_t now_us)
 {
     while (session->held != NULL && session->held->expires_us <= now_us)
-        mf__space_offer(space, session->held);
+        mf__space_bereave(space, session->held, now_us);
 }
 
 static int64_t earliest(const mf_stored_session *session, int64_t than_us)
@@ -86,10 +91,11 @@ static int64_t earliest(const mf_stored_session *session, int64_t than_us)
 void mf__space_reap(mf_space *space, int64_t now_us)
 {
     mf_stored_session *session, *next;
-    int64_t due = INT64_MAX;
+    int64_t due;
 
     if (now_us < space->due_us)
         return;
+    due = mf__delays_end(space, now_us);
     HASH_ITER(hh, space->sessions, session, next)
     {
         if (session->state == MF_SESSION_LIVE && session->expires_us <= now_us)
@@ -105,7 +111,7 @@ void mf__space_reap(mf_space *space, int64_t now_us)
     space->due_us = due;
 }
 
-void mf__space_tell(mf_space *space, mf_news_kind kind, const char *id)
+void mf__space_announce(mf_space *space, mf_news_kind kind, const char *id)
 {
     mf_news *news = &space->news[kind];
     size_t length = strlen(id) + 1;

@@ -25,6 +25,7 @@
 #include "embedded/roster.h"
 
 typedef struct mf_stored_session mf_stored_session;
+typedef struct mf_stored_message mf_stored_message;
 
 typedef struct mf_stored_task {
     UT_hash_handle hh;
@@ -32,12 +33,26 @@ typedef struct mf_stored_task {
     mf_stored_session *owner;               /* NULL: claimable */
     struct mf_stored_task *next, *previous; /* in owner->held */
     uint64_t fence;
-    int64_t expires_us;
-    bool removed; /* kept only until its last owner's claim is over */
+    int64_t expires_us; /* the owner's claim; when delayed: the delay */
+    char *state;        /* document; NULL: none */
+    mf_stored_message *message;
+    bool removed; /* kept only until its last owner's claim is over, or for its state */
     bool waiting; /* submitted anew while the owner's claim, on the removed one, is not over */
-    uint32_t place[MF_ROSTER_KINDS];
+    bool delayed; /* not claimable before expires_us: in space->delays */
+    bool set_aside;
+    uint16_t crashes;
+    uint32_t place[MF_ROSTER_KINDS]; /* when delayed, that of MF_ROSTER_CLAIMABLE is in the heap */
     char id[];
 } mf_stored_task;
+
+/* The last message to a task, in the order of places. */
+struct mf_stored_message {
+    mf_stored_task *task;
+    mf_stored_message *next, *previous;
+    uint64_t number, place;
+    size_t length;
+    char json[];
+};
 
 /* A session stays in the table when it is over, until its last claim has lapsed
  * and a delayed copy of its requests is no longer to be expected. */
@@ -90,6 +105,7 @@ typedef enum mf_news_kind {
     MF_NEWS_TAKEN,
     MF_NEWS_REMOVED,
     MF_NEWS_COMMAND, /* the id is the node */
+    MF_NEWS_MAIL,    /* likewise */
     MF_NEWS_KINDS
 } mf_news_kind;
 
@@ -102,9 +118,13 @@ typedef struct mf_space {
     mf_stored_task *tasks;
     mf_stored_session *sessions, *nodes;
     mf_command_queue *queues;
-    mf_remembered *remembered; /* in order of forget_us */
-    mf_roster all, claimable;
-    uint64_t last_fence, last_command;
+    mf_remembered *remembered;        /* in order of forget_us */
+    mf_roster all, claimable, stated; /* stated: with a state, removed or not */
+    mf_stored_task **delays;          /* heap by expires_us; delays[0] is not used */
+    size_t delay_count, delay_size;
+    mf_stored_message *messages, *last_message; /* by place */
+    uint64_t last_fence, last_command, last_message_place;
+    int max_crashes;         /* negative: no limit */
     int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
                                 fall behind */
     int64_t due_us;
@@ -130,6 +150,12 @@ int mf__space_nodes(mf_space *space, mf_nodes_request *request);
 int mf__space_claim(mf_space *space, mf_claims_request *request, int64_t now_us);
 int mf__space_release(mf_space *space, mf_claims_request *request);
 int mf__space_done(mf_space *space, mf_claims_request *request);
+int mf__space_load(mf_space *space, mf_load_request *request);
+int mf__space_store(mf_space *space, mf_store_request *request);
+int mf__space_list_states(mf_space *space, mf_states_request *request);
+int mf__space_mail(mf_space *space, mf_mail_request *request);
+int mf__space_tell(mf_space *space, mf_items_request *request, int64_t now_us);
+int mf__space_forget(mf_space *space, mf_items_request *request, int64_t now_us);
 int mf__space_submit(mf_space *space, mf_items_request *request, int64_t now_us);
 int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us);
 
@@ -162,11 +188,14 @@ void mf__space_hold(mf_space *space, mf_stored_session *session, mf_stored_task 
 void mf__space_drop(mf_stored_task *task);
 /* Takes the task from its owner, if any, and makes it claimable. */
 void mf__space_offer(mf_space *space, mf_stored_task *task);
+/* The same after the owner's session has lapsed or was taken over: one that has too many of these
+ * is set aside instead. */
+void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us);
 
-/* Removes the task with all that belongs to it. */
+/* Removes the task with all that belongs to it but its state. */
 void mf__space_delete(mf_space *space, mf_stored_task *task);
 
-void mf__space_tell(mf_space *space, mf_news_kind kind, const char *id);
+void mf__space_announce(mf_space *space, mf_news_kind kind, const char *id);
 
 /* Sets request->error to the code with its own text; returns the code. */
 int mf__space_answer(mf_request *request, int code);
@@ -177,5 +206,20 @@ void *mf__answer_alloc(mf_request *request, size_t size);
 void mf__answer_free(mf_request *request);
 
 void mf__space_clear_commands(mf_space *space);
+
+/* Carries out `apply` on all items once, however often the request comes. */
+int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
+                         int (*apply)(mf_space *space, const mf_item *item, int64_t now_us));
+
+/* Delays (delays.c). MF_ENOMEM. */
+int mf__delays_add(mf_space *space, mf_stored_task *task, int64_t until_us);
+void mf__delays_remove(mf_space *space, mf_stored_task *task);
+/* Offers those whose time has come; returns when the next one's comes, INT64_MAX: none. */
+int64_t mf__delays_end(mf_space *space, int64_t now_us);
+
+/* Messages (mail.c). */
+void mf__mail_drop(mf_space *space, mf_stored_task *task);
+/* The task was claimed: its new owner has to read the message. */
+void mf__mail_move_up(mf_space *space, mf_stored_task *task);
 
 #endif

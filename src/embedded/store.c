@@ -152,13 +152,14 @@ static mf_domain *find_domain(mf__embedded_store *store, const char *name)
     return domain;
 }
 
-mf_domain *mf__store_attach(mf__embedded_store *store, const char *name_space,
+mf_domain *mf__store_attach(mf__embedded_store *store, const char *name_space, int max_crashes,
                             mf_listener *listener)
 {
     pthread_mutex_lock(&store->lock);
     mf_domain *domain = find_domain(store, name_space);
     if (domain != NULL) {
         listener->alarm_us = INT64_MAX;
+        domain->space.max_crashes = max_crashes;
         listener->next = domain->listeners;
         if (listener->next != NULL)
             listener->next->previous = listener;
@@ -336,6 +337,18 @@ static int carry_out(mf_space *space, mf_request *request, int64_t now_us)
         return mf__space_nodes(space, any);
     case MF_SEND:
         return mf__space_send(space, any, now_us);
+    case MF_LOAD:
+        return mf__space_load(space, any);
+    case MF_STORE:
+        return mf__space_store(space, any);
+    case MF_MAIL:
+        return mf__space_mail(space, any);
+    case MF_TELL:
+        return mf__space_tell(space, any, now_us);
+    case MF_FORGET:
+        return mf__space_forget(space, any, now_us);
+    case MF_LIST_STATES:
+        return mf__space_list_states(space, any);
     }
     return MF_ENOTSUP;
 }

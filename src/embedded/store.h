@@ -24,7 +24,13 @@ typedef enum mf_operation {
     MF_LIST_TASKS,
     MF_LOOKUP,
     MF_LIST_NODES,
-    MF_SEND
+    MF_SEND,
+    MF_LOAD,
+    MF_STORE,
+    MF_MAIL,
+    MF_TELL,
+    MF_FORGET,
+    MF_LIST_STATES
 } mf_operation;
 
 /* One piece of news for all watchers of a namespace. Shared, never changed. */
@@ -62,8 +68,9 @@ typedef struct mf_listener {
 mf__embedded_store *mf__store_named(const char *name);
 void mf__store_retain(mf__embedded_store *store);
 
-/* Attaches the listener to a namespace. NULL: no memory. */
-mf_domain *mf__store_attach(mf__embedded_store *store, const char *name_space,
+/* Attaches the listener to a namespace, for which `max_crashes` holds from now on. NULL: no memory.
+ */
+mf_domain *mf__store_attach(mf__embedded_store *store, const char *name_space, int max_crashes,
                             mf_listener *listener);
 /* Returns whether a notify is still to come, which then is the last. */
 bool mf__store_detach(mf_domain *domain, mf_listener *listener);

@@ -7,10 +7,18 @@
 void mf__space_delete(mf_space *space, mf_stored_task *task)
 {
     mf__space_drop(task);
+    mf__delays_remove(space, task);
     mf__roster_remove(&space->claimable, task);
     mf__roster_remove(&space->all, task);
-    HASH_DELETE(hh, space->tasks, task);
+    mf__mail_drop(space, task);
     free(task->properties);
+    task->properties = NULL;
+    task->removed = true;
+    task->waiting = task->set_aside = false;
+    task->crashes = 0;
+    if (task->state != NULL)
+        return;
+    HASH_DELETE(hh, space->tasks, task);
     free(task);
 }
 
@@ -21,7 +29,8 @@ static mf_stored_task *new_task(const mf_item *item)
     if (task == NULL)
         return NULL;
     memcpy(task->id, item->id, length);
-    task->place[MF_ROSTER_ALL] = task->place[MF_ROSTER_CLAIMABLE] = MF_ROSTER_ABSENT;
+    for (int kind = 0; kind < MF_ROSTER_KINDS; kind++)
+        task->place[kind] = MF_ROSTER_ABSENT;
     if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL) {
         free(task);
         return NULL;
@@ -29,18 +38,28 @@ static mf_stored_task *new_task(const mf_item *item)
     return task;
 }
 
+/* Makes a task that nobody owns claimable, now or later. */
+static void publish(mf_space *space, mf_stored_task *task, const mf_item *item, int64_t now_us)
+{
+    if (item->delay_us <= 0 ||
+        mf__delays_add(space, task, now_us + item->delay_us) != MF_OK) /* rather now than never */
+        mf__space_offer(space, task);
+}
+
 /* A new life for a removed task. It can be claimed when the claim on the old one is over. */
-static int revive(mf_space *space, mf_stored_task *task, const mf_item *item)
+static int revive(mf_space *space, mf_stored_task *task, const mf_item *item, int64_t now_us)
 {
     if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL)
         return MF_ENOMEM;
     task->removed = false;
-    task->waiting = true;
+    task->waiting = task->owner != NULL;
     mf__roster_add(&space->all, task);
+    if (!task->waiting)
+        publish(space, task, item, now_us);
     return MF_OK;
 }
 
-static int submit_one(mf_space *space, const mf_item *item)
+static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
 {
     size_t count = HASH_COUNT(space->tasks) + 1;
     mf_stored_task *task = mf__space_find_any(space, item->id);
@@ -51,7 +70,7 @@ static int submit_one(mf_space *space, const mf_item *item)
         mf__roster_reserve(&space->claimable, count) != MF_OK)
         return MF_ENOMEM;
     if (task != NULL)
-        return revive(space, task, item);
+        return revive(space, task, item, now_us);
     task = new_task(item);
     if (task == NULL)
         return MF_ENOMEM;
@@ -62,13 +81,14 @@ static int submit_one(mf_space *space, const mf_item *item)
         return MF_ENOMEM;
     }
     mf__roster_add(&space->all, task);
-    mf__space_offer(space, task);
+    publish(space, task, item, now_us);
     return MF_OK;
 }
 
 /* What a removed task leaves while its owner's handler may still run. */
 static void keep_claim(mf_space *space, mf_stored_task *task)
 {
+    mf__mail_drop(space, task);
     mf__roster_remove(&space->all, task);
     free(task->properties);
     task->properties = NULL;
@@ -76,12 +96,13 @@ static void keep_claim(mf_space *space, mf_stored_task *task)
     task->waiting = false;
 }
 
-static int remove_one(mf_space *space, const mf_item *item)
+static int remove_one(mf_space *space, const mf_item *item, int64_t now_us)
 {
+    (void)now_us;
     mf_stored_task *task = mf__space_find(space, item->id);
     if (task == NULL)
         return MF_EGONE;
-    mf__space_tell(space, MF_NEWS_REMOVED, task->id);
+    mf__space_announce(space, MF_NEWS_REMOVED, task->id);
     if (task->owner != NULL)
         keep_claim(space, task);
     else
@@ -117,9 +138,8 @@ static mf_remembered *remember(mf_space *space, const mf_items_request *request,
     return me;
 }
 
-/* Submits or removes all items once, however often the request comes. */
-static int apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
-                      int (*apply)(mf_space *space, const mf_item *item))
+int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
+                         int (*apply)(mf_space *space, const mf_item *item, int64_t now_us))
 {
     mf_remembered *known;
 
@@ -137,7 +157,7 @@ static int apply_once(mf_space *space, mf_items_request *request, int64_t now_us
     if (known == NULL)
         return mf__space_answer(&request->request, MF_ENOMEM);
     for (size_t i = 0; i < request->count; i++) {
-        request->items[i].result = apply(space, &request->items[i]);
+        request->items[i].result = apply(space, &request->items[i], now_us);
         known->codes[i] = (signed char)request->items[i].result;
     }
     return mf__space_answer(&request->request, MF_OK);
@@ -145,10 +165,10 @@ static int apply_once(mf_space *space, mf_items_request *request, int64_t now_us
 
 int mf__space_submit(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return apply_once(space, request, now_us, submit_one);
+    return mf__space_apply_once(space, request, now_us, submit_one);
 }
 
 int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return apply_once(space, request, now_us, remove_one);
+    return mf__space_apply_once(space, request, now_us, remove_one);
 }

@@ -174,8 +174,10 @@ static void input_is_copied(void **state)
     fixture *f = *state;
     char id[] = "task-7", properties[] = "[7]";
 
-    assert_int_equal(
-        mf_client_submit(f->client, &(mf_task_spec){id, properties}, 1, on_items, f, NULL), MF_OK);
+    assert_int_equal(mf_client_submit(f->client,
+                                      &(mf_task_spec){.id = id, .properties = properties}, 1,
+                                      on_items, f, NULL),
+                     MF_OK);
     memset(id, 'x', sizeof id - 1);
     memset(properties, 'x', sizeof properties - 1);
     assert_int_equal(f->calls, 0);
@@ -192,14 +194,15 @@ typedef struct bad_case {
 } bad_case;
 
 static const bad_case bad_tasks[] = {
-    {{NULL, NULL}, "task 1: id: missing"},
-    {{"", NULL}, "task 1: id: empty"},
-    {{"a/b", NULL}, "task 1: id: contains '/'"},
-    {{"a\n", NULL}, "task 1: id: contains a control byte"},
-    {{"\xff", NULL}, "task 1: id: not valid UTF-8"},
-    {{"_metafora", NULL}, "task 1: id: '_metafora' is reserved"},
-    {{"a", "{"}, "task 1: properties: not JSON: a member's name is expected at byte 1"},
-    {{"a", ""}, "task 1: properties: not JSON: a value is expected at byte 0"},
+    {{.id = NULL, .properties = NULL}, "task 1: id: missing"},
+    {{.id = "", .properties = NULL}, "task 1: id: empty"},
+    {{.id = "a/b", .properties = NULL}, "task 1: id: contains '/'"},
+    {{.id = "a\n", .properties = NULL}, "task 1: id: contains a control byte"},
+    {{.id = "\xff", .properties = NULL}, "task 1: id: not valid UTF-8"},
+    {{.id = "_metafora", .properties = NULL}, "task 1: id: '_metafora' is reserved"},
+    {{.id = "a", .properties = "{"},
+     "task 1: properties: not JSON: a member's name is expected at byte 1"},
+    {{.id = "a", .properties = ""}, "task 1: properties: not JSON: a value is expected at byte 0"},
 };
 
 /* One bad task refuses the whole call at once, by item, field and rule; nothing is submitted. */
@@ -208,7 +211,7 @@ static void bad_input(void **state)
     fixture *f = *state;
 
     for (size_t i = 0; i < sizeof bad_tasks / sizeof bad_tasks[0]; i++) {
-        const mf_task_spec tasks[] = {{"task-0", NULL}, bad_tasks[i].task};
+        const mf_task_spec tasks[] = {{.id = "task-0"}, bad_tasks[i].task};
         mf_error error = {0};
         assert_int_equal(mf_client_submit(f->client, tasks, 2, on_items, f, &error), MF_EINVAL);
         assert_string_equal(error.text, bad_tasks[i].error);

@@ -49,7 +49,7 @@ static int open_linked(mf_loop *loop, const char *driver, const char *url)
 static int submit_and_list(mf_loop *loop)
 {
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
-    mf_task_spec task = {"hello", "{\"greeting\":\"hello\"}"};
+    mf_task_spec task = {.id = "hello", .properties = "{\"greeting\":\"hello\"}"};
     mf_error error;
     const mf_error *why = NULL;
     mf_broker *broker = NULL;
