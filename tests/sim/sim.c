@@ -254,6 +254,7 @@ static mf_broker *open_direct(sim *s)
     mf_broker *broker = NULL;
 
     options.name_space = "sim";
+    options.max_crashes = -1; /* the faults here kill owners by the dozen */
     if (mf__embedded_open(&broker, s->store, &options, s->network, NULL) != MF_OK)
         abort();
     return broker;
