@@ -9,8 +9,8 @@ const char *mf_strerror(int code)
     switch (code) {
     case MF_OK:
         return "success";
-#define TEXT(name, value, text)                                                                    \
-    case name:                                                                                     \
+#define TEXT(name, value, text) \
+    case name:                  \
         return text;
         MF_ERROR_MAP(TEXT)
 #undef TEXT
@@ -24,8 +24,8 @@ const char *mf_error_name(int code)
     switch (code) {
     case MF_OK:
         return "MF_OK";
-#define NAME(name, value, text)                                                                    \
-    case name:                                                                                     \
+#define NAME(name, value, text) \
+    case name:                  \
         return #name;
         MF_ERROR_MAP(NAME)
 #undef NAME
