@@ -18,7 +18,7 @@
 #include "stage.h"
 #include "tail.h"
 
-enum { GATHER_MS = 20, LOSE_AFTER_MS = 1500, PATIENCE_MS = 30000 };
+enum { GATHER_MS = 20, SETTLE_MS = 1000, LOSE_AFTER_MS = 1500, PATIENCE_MS = 30000 };
 
 static const char *const names[STAGE_NODES] = {"node-a", "node-b", "node-c"};
 
@@ -32,7 +32,7 @@ typedef struct demo {
     mf_loop *loop;
     mf_broker *broker;
     mf_client *client;
-    mf_timer gather, lose, patience;
+    mf_timer gather, submit, lose, patience;
     bool losing;
     int status;
 } demo;
@@ -66,8 +66,9 @@ static void on_submitted(const mf_error *error, const mf_item_result *items, siz
         board_say(me->board, NULL, "%zu tasks submitted", count);
 }
 
-static void submit(demo *me)
+static void submit(void *arg)
 {
+    demo *me = arg;
     mf_error error;
     if (mf_client_submit(me->client, me->script.tasks, me->script.count, on_submitted, me,
                          &error) != MF_OK)
@@ -84,10 +85,11 @@ static void on_nodes(const mf_error *error, const mf_node *nodes, size_t count, 
     else if (count < STAGE_NODES)
         start_timer(me, &me->gather, GATHER_MS);
     else
-        submit(me);
+        start_timer(me, &me->submit, SETTLE_MS);
 }
 
-/* Nothing is submitted before all nodes are there. */
+/* Nothing is submitted before all nodes are there, and have had time to see each other: they share
+ * the work from the start then. */
 static void gather(void *arg)
 {
     demo *me = arg;
@@ -159,6 +161,7 @@ static int set_up_loop(demo *me, mf_error *error)
     mf_loop_on_signal(me->loop, SIGINT, on_signal, me);
     mf_loop_on_signal(me->loop, SIGTERM, on_signal, me);
     mf_timer_init(&me->gather, gather, me);
+    mf_timer_init(&me->submit, submit, me);
     mf_timer_init(&me->lose, lose, me);
     mf_timer_init(&me->patience, on_patience, me);
     return MF_OK;
@@ -190,6 +193,7 @@ static void tear_down_loop(demo *me)
     }
     if (me->loop != NULL) {
         mf_timer_stop(me->loop, &me->gather);
+        mf_timer_stop(me->loop, &me->submit);
         mf_timer_stop(me->loop, &me->lose);
         mf_timer_stop(me->loop, &me->patience);
         mf_loop_free(me->loop);

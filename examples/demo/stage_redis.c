@@ -65,7 +65,7 @@ static int start_server(const char *directory, mf_error *error)
     int ends[2];
     const char *const arguments[] = {"redis-server", "--port", "0",       "--unixsocket",
                                      socket,         "--save", "",        "--appendonly",
-                                     "no",           "--dir",  directory, NULL};
+                                     "yes",          "--dir",  directory, NULL};
 
     snprintf(socket, sizeof socket, "%s/redis.sock", directory);
     snprintf(stage_redis.url, sizeof stage_redis.url, "unix://%s", socket);

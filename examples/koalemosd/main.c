@@ -1,7 +1,9 @@
 /* koalemosd: a node that runs tasks as OS processes. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../common/log.h"
@@ -91,6 +93,10 @@ int main(int argc, char **argv)
     options.name = name;
     if (parse(&options, argc, argv, &status) != 0)
         return status;
+    if (access(options.log_directory, W_OK | X_OK) != 0) {
+        fprintf(stderr, "koalemosd: --log-dir: %s: %s\n", options.log_directory, strerror(errno));
+        return 1;
+    }
     if (node_new(&me.node, &options, &error) != MF_OK) {
         fprintf(stderr, "koalemosd: %s\n", error.text);
         return 1;

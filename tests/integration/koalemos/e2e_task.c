@@ -1,7 +1,8 @@
 /* A command for koalemosd that tells the truth about itself: e2e-task DIRECTORY MILLISECONDS.
  *
- * It appends to DIRECTORY/ran when it starts, that it still lives, and when it ends; and it holds a
- * lock while it lives, so that a second one of the same task is found out by the kernel. */
+ * It runs for so long, and on while DIRECTORY/hold exists. It appends to DIRECTORY/ran when it
+ * starts, that it still lives, and when it ends; and it holds a lock while it lives, so that a
+ * second one of the same task is found out by the kernel. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,12 +41,16 @@ static int take_lock(const char *directory)
 }
 
 /* Its work is to take time. */
-static void work(int64_t until_us)
+static void work(const char *directory, int64_t until_us)
 {
-    int64_t left_us;
+    char hold[512];
 
-    while ((left_us = until_us - steady_us()) > 0) {
-        int64_t step_us = left_us < BEAT_MS * 1000 ? left_us : BEAT_MS * 1000;
+    snprintf(hold, sizeof hold, "%s/hold", directory);
+    for (;;) {
+        int64_t left_us = until_us - steady_us();
+        if (left_us <= 0 && access(hold, F_OK) != 0)
+            return;
+        int64_t step_us = left_us > 0 && left_us < BEAT_MS * 1000 ? left_us : BEAT_MS * 1000;
         struct timespec step = {.tv_nsec = step_us * 1000};
         nanosleep(&step, NULL);
         tell("task-beat");
@@ -60,7 +65,7 @@ int main(int argc, char **argv)
     if (take_lock(argv[1]) != 0)
         tell("task-overlap");
     tell("task-started");
-    work(steady_us() + (int64_t)atoi(argv[2]) * 1000);
+    work(argv[1], steady_us() + (int64_t)atoi(argv[2]) * 1000);
     tell("task-ended");
     return 0;
 }

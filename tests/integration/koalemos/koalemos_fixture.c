@@ -129,6 +129,20 @@ void koalemos_add_tasks(koalemos_fixture *f, int count, int least_ms, int most_m
                      least_ms + (most_ms - least_ms) * (i * 7 % count) / count);
 }
 
+void koalemos_hold(koalemos_fixture *f)
+{
+    char path[256];
+    path_of(f, path, sizeof path, "hold");
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+}
+
+void koalemos_let_go(koalemos_fixture *f)
+{
+    char path[256];
+    path_of(f, path, sizeof path, "hold");
+    unlink(path);
+}
+
 int koalemos_ctl(koalemos_fixture *f, const char *const *more)
 {
     const char *arguments[MOST_ARGUMENTS] = {KOALEMOSCTL, "--broker", f->server->url};

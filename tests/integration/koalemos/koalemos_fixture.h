@@ -10,7 +10,13 @@
 #include "process.h"
 #include "redis_server.h"
 
-enum { KOALEMOS_NODES = 3, KOALEMOS_LEASE_MS = 2000, KOALEMOS_PATIENCE_MS = 30000 };
+/* Sanitizers make each process start slowly. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KOALEMOS_TASKS_A_NODE = 20, KOALEMOS_LEASE_MS = 3000 };
+#else
+enum { KOALEMOS_TASKS_A_NODE = 100, KOALEMOS_LEASE_MS = 2000 };
+#endif
+enum { KOALEMOS_NODES = 3, KOALEMOS_PATIENCE_MS = 60000 };
 
 typedef struct koalemos_fixture {
     char *directory; /* events-<node>, <node>.log, the tasks' logs; ran and locks by e2e-task */
@@ -39,6 +45,9 @@ void koalemos_add(koalemos_fixture *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Adds `count` tasks of e2e-task that take from `least_ms` to `most_ms`. */
 void koalemos_add_tasks(koalemos_fixture *f, int count, int least_ms, int most_ms);
+/* From now on no e2e-task ends by itself; from now on they do. */
+void koalemos_hold(koalemos_fixture *f);
+void koalemos_let_go(koalemos_fixture *f);
 /* Submits what was added, with koalemosctl, as <prefix>-1, <prefix>-2, ...; the checker expects
  * them to be done if they are e2e-task's. */
 void koalemos_submit(koalemos_fixture *f, const char *prefix);

@@ -56,7 +56,7 @@ static void command(koalemos_fixture *f, int n, const char *verb)
 static void start_with_tasks(koalemos_fixture *f, int n, const char *prefix, int count)
 {
     koalemos_start(f, n, NULL);
-    koalemos_add_tasks(f, count, 4000, 8000);
+    koalemos_add_tasks(f, count, 500, 2500);
     koalemos_submit(f, prefix);
     KOALEMOS_AWAIT(f, koalemos_count(f, n, RUNNING) == (size_t)count);
 }
@@ -68,24 +68,27 @@ static void test_kill_and_stop(void **state)
 {
     koalemos_fixture *f = *state;
 
-    start_with_tasks(f, C, "first", 100);
+    koalemos_hold(f);
+    start_with_tasks(f, C, "first", KOALEMOS_TASKS_A_NODE);
     command(f, C, "freeze");
-    start_with_tasks(f, B, "second", 100);
+    start_with_tasks(f, B, "second", KOALEMOS_TASKS_A_NODE);
     command(f, B, "freeze");
-    start_with_tasks(f, A, "third", 100);
+    start_with_tasks(f, A, "third", KOALEMOS_TASKS_A_NODE);
     command(f, C, "unfreeze");
 
     checker_fault(f->checker, "b", koalemos_now_us());
     process_kill(&f->nodes[B]);
     checker_fault(f->checker, "c", koalemos_now_us());
     process_signal(&f->nodes[C], SIGSTOP);
-    KOALEMOS_AWAIT(f, koalemos_taken(f, B, A) >= 20 && koalemos_taken(f, C, A) >= 20);
+    KOALEMOS_AWAIT(f, koalemos_taken(f, B, A) >= KOALEMOS_TASKS_A_NODE / 5 &&
+                          koalemos_taken(f, C, A) >= KOALEMOS_TASKS_A_NODE / 5);
     process_signal(&f->nodes[C], SIGCONT);
-    KOALEMOS_AWAIT(f, koalemos_done(f) == 300);
+    koalemos_let_go(f);
+    KOALEMOS_AWAIT(f, koalemos_done(f) == KOALEMOS_NODES * KOALEMOS_TASKS_A_NODE);
     stop_node(f, A);
     stop_node(f, C);
     assert_true(koalemos_none_alive(f));
-    koalemos_check(f, 40);
+    koalemos_check(f, 2 * KOALEMOS_TASKS_A_NODE / 5);
 }
 
 /* A node that was resumed after its lease works on: it takes new tasks, and nothing done by others
@@ -94,10 +97,12 @@ static void test_resumed_node_works(void **state)
 {
     koalemos_fixture *f = *state;
 
+    koalemos_hold(f);
     start_with_tasks(f, C, "first", 20);
     koalemos_start(f, A, NULL);
     checker_fault(f->checker, "c", koalemos_now_us());
     process_signal(&f->nodes[C], SIGSTOP);
+    koalemos_let_go(f);
     KOALEMOS_AWAIT(f, koalemos_done(f) == 20);
     stop_node(f, A);
     process_signal(&f->nodes[C], SIGCONT);
@@ -113,7 +118,7 @@ static void test_resumed_node_works(void **state)
 static void test_clean_shutdown(void **state)
 {
     koalemos_fixture *f = *state;
-    static const char *const grace[] = {"--kill-grace-ms", "300", "--lease-ms", "60000", NULL};
+    static const char *const grace[] = {"--kill-grace-ms", "1500", "--lease-ms", "60000", NULL};
 
     koalemos_start(f, A, grace);
     koalemos_add(f, "sh -c 'trap \"\" INT; echo up; sleep 100; sleep 100'");
