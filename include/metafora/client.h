@@ -12,6 +12,7 @@
 #include <metafora/error.h>
 #include <metafora/export.h>
 #include <metafora/loop.h>
+#include <metafora/state.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -95,6 +96,44 @@ MF_EXPORT int mf_client_nodes(mf_client *client, mf_nodes_fn fn, void *arg, mf_e
 typedef void (*mf_result_fn)(const mf_error *error, void *arg);
 MF_EXPORT int mf_client_command(mf_client *client, const char *node, const mf_command *command,
                                 mf_result_fn fn, void *arg, mf_error *error);
+
+/* Tasks with stateful handlers. On a broker that keeps no states all of these are MF_ENOTSUP. */
+
+/* Sends a message to tasks. A task that has no owner gets it when it has one; a message that was
+ * not read is replaced by a later one. Items: MF_OK (stored), MF_EGONE. MF_EINVAL as for submit. */
+MF_EXPORT int mf_client_tell(mf_client *client, const char *const *ids, size_t count,
+                             const mf_message *message, mf_items_fn fn, void *arg, mf_error *error);
+
+/* The state of one task; all is borrowed during the callback. */
+typedef struct mf_state_record {
+    const char *id;
+    const mf_state *state; /* NULL: there is none, or it is damaged */
+    const char *json;      /* as the broker has it; NULL: there is none */
+    int code;              /* MF_OK, MF_EGONE: no state is known of it, MF_EDAMAGED */
+} mf_state_record;
+
+/* Called in pages as mf_tasks_fn is. */
+typedef void (*mf_states_fn)(const mf_error *error, const mf_state_record *states, size_t count,
+                             bool last, void *arg);
+
+/* Lists the states of all tasks, those that are gone included, or only those whose bit is set in
+ * `codes`: 1u << MF_STATE_FAILED. Damaged ones are listed when codes is 0, for all. */
+MF_EXPORT int mf_client_states(mf_client *client, unsigned codes, mf_states_fn fn, void *arg,
+                               mf_error *error);
+
+/* Looks states up by id. */
+MF_EXPORT int mf_client_lookup_states(mf_client *client, const char *const *ids, size_t count,
+                                      mf_states_fn fn, void *arg, mf_error *error);
+
+/* Makes tasks run again that have failed, were killed or have completed, or that were set aside:
+ * forgets their state and crashes, and submits those that are gone, with these properties. Items:
+ * MF_OK; MF_ETAKEN: it has an owner, and nothing is changed. */
+MF_EXPORT int mf_client_revive(mf_client *client, const mf_task_spec *tasks, size_t count,
+                               mf_items_fn fn, void *arg, mf_error *error);
+
+/* Removes tasks as mf_client_remove does, and their states with them. Items: MF_OK, MF_EGONE. */
+MF_EXPORT int mf_client_erase(mf_client *client, const char *const *ids, size_t count,
+                              mf_items_fn fn, void *arg, mf_error *error);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,11 @@ typedef struct mf_handler {
     /* May be NULL. Called once, when the consumer that took the handler is gone. */
     void (*free)(void *payload);
     void *payload;
+
+    /* For adapters such as mf_stateful_handler; NULL: messages to tasks are not read. A message for
+     * a task that has started and not ended, on the loop thread; one that was not acknowledged may
+     * come again, with the same number. */
+    void (*message)(mf_task *task, uint64_t number, const char *json, size_t length, void *payload);
 } mf_handler;
 
 MF_EXPORT mf_handler mf_blocking_handler(mf_outcome (*run)(mf_task *task, void *payload),

@@ -117,6 +117,71 @@ MF_EXPORT int mf_message_format(char **out, const mf_message *message, mf_error 
 MF_EXPORT int mf_state_apply(mf_state *state, const mf_message *message, const mf_time *now,
                              mf_error *error);
 
+/* The handler. */
+
+#define MF_STATE_OPTIONS_VERSION 1
+
+/* Zero or NULL in a field means its default. Either `run`, or `start` and `on_message`. */
+typedef struct mf_state_options {
+    int version;
+
+    /* Blocking. Runs a task that is runnable, on a thread of its own, and returns the message that
+     * makes its next state: complete, sleep, error, pause, checkpoint (to be run again at once) or
+     * release. It waits for messages in mf_task_receive, and returns soon after one came: normally
+     * that message. */
+    mf_message (*run)(mf_task *task, void *payload);
+    size_t stack_size; /* bytes for `run`'s thread; 256 KiB */
+
+    /* Evented. Both run on the loop thread and must not block. `start` begins to run a task that is
+     * runnable, until mf_task_return. `on_message`: return soon, normally with that message; a
+     * later one replaces it. */
+    void (*start)(mf_task *task, void *payload);
+    void (*on_message)(mf_task *task, const mf_message *message, void *payload);
+
+    /* Decides after an error, on the loop thread: returns sleep, or error to fail the task.
+     * `state` holds the errors so far, the new one last, and *keep how many of them, counted from
+     * the newest, are to be kept. Default: with `max_errors` (8) within `error_window_ms` (four
+     * hours) it fails, else it sleeps for `retry_ms` (ten minutes); older errors are dropped. */
+    mf_message (*on_error)(mf_task *task, const mf_state *state, size_t *keep, void *payload);
+    int max_errors;
+    int64_t error_window_ms, retry_ms;
+
+    /* 10,000. A task whose state can be neither read nor written for now is given back after this
+     * long. */
+    int release_pause_ms;
+
+    /* May be NULL. Called once, when the consumer that took the handler is gone. */
+    void (*free)(void *payload);
+    void *payload;
+} mf_state_options;
+
+#define MF_STATE_OPTIONS_INIT                            \
+    {                                                    \
+        MF_FIRST_FIELD(version) MF_STATE_OPTIONS_VERSION \
+    }
+
+/* A handler for mf_consumer_options; the options are copied. mf_consumer_open refuses one whose
+ * options break a rule (MF_EINVAL) or for which there was no memory (MF_ENOMEM), and a broker that
+ * keeps no states (MF_ENOTSUP).
+ *
+ * A task that starts goes on in the state that the broker has of it, or is runnable. Sleeping and
+ * paused tasks are held, but run no code and have no thread. A message that comes while the handler
+ * runs goes to the handler. A request to stop is to it a release message. A message that is not for
+ * the state that the task is in counts as an error; where an error cannot be, it is ignored. States
+ * are written with the claim's fence before anything else is done. */
+MF_EXPORT mf_handler mf_stateful_handler(const mf_state_options *options);
+
+/* Waits for a message, at most `timeout_ms` (negative: without limit); true when there is one. Once
+ * the task has to stop it is always release. For the thread of a blocking handler. */
+MF_EXPORT bool mf_task_receive(mf_task *task, int timeout_ms, mf_message *message);
+
+/* Ends the run of an evented handler. Loop thread only, once for each start, also from inside start
+ * or on_message; the task is not to be touched afterwards. */
+MF_EXPORT void mf_task_return(mf_task *task, const mf_message *message);
+
+/* The task's state with its errors, borrowed while the handler runs. */
+MF_EXPORT const mf_state *mf_task_state(const mf_task *task);
+
 #ifdef __cplusplus
 }
 #endif

@@ -37,12 +37,15 @@ struct mf_work {
         mf_lookup_request lookup;
         mf_nodes_request nodes;
         mf_send_request send;
+        mf_load_request load;
+        mf_states_request states;
     } request;
     mf_call *call;
     mf_work *next, *prev;
     int64_t first_sent_us;
     mf_work_state state;
     bool unknown; /* an earlier try may have been executed */
+    bool second;  /* of two steps */
     char token[33];
 };
 
@@ -97,5 +100,11 @@ void mf__client_start(mf_client *client, mf_call *call, const mf_call_kind *kind
 
 /* A text for MF_ENOMEM. */
 int mf__client_no_memory(mf_error *error);
+
+/* MF_ENOTSUP on a broker that keeps no states. */
+int mf__client_needs_states(const mf_client *client, mf_error *error);
+
+/* MF_EINVAL names the first bad id. `bytes` is what they take with their zero bytes. */
+int mf__client_check_ids(const char *const *ids, size_t count, size_t *bytes, mf_error *error);
 
 #endif

@@ -15,6 +15,7 @@ typedef struct items_call {
     void *arg;
     mf_item *items;
     mf_item_result *results;
+    int64_t *not_before_us;
     size_t count;
 } items_call;
 
@@ -40,16 +41,18 @@ static bool add_item(sizes *s, size_t bytes)
     return begins;
 }
 
-/* What the user gave: either tasks or ids. */
+/* What the user gave: either tasks or ids, these with one text for all of them or none. */
 typedef struct input {
     const mf_task_spec *tasks;
     const char *const *ids;
+    const char *text;
     size_t count;
 } input;
 
 static mf_task_spec input_at(const input *in, size_t index)
 {
-    return in->tasks != NULL ? in->tasks[index] : (mf_task_spec){.id = in->ids[index]};
+    return in->tasks != NULL ? in->tasks[index]
+                             : (mf_task_spec){.id = in->ids[index], .properties = in->text};
 }
 
 static size_t bytes_of(mf_task_spec task)
@@ -68,7 +71,7 @@ static items_call *allocate(const sizes *s, size_t count)
 {
     size_t works = s->batches * sizeof(mf_work);
     size_t items = count * sizeof(mf_item);
-    size_t results = count * sizeof(mf_item_result);
+    size_t results = count * (sizeof(mf_item_result) + sizeof(int64_t));
     items_call *me = malloc(sizeof *me + works + items + results + s->strings);
 
     if (me == NULL)
@@ -78,6 +81,7 @@ static items_call *allocate(const sizes *s, size_t count)
     me->call.work_count = s->batches;
     me->items = (mf_item *)(me->call.works + s->batches);
     me->results = (mf_item_result *)(me->items + count);
+    me->not_before_us = (int64_t *)(me->results + count);
     me->count = count;
     return me;
 }
@@ -85,7 +89,7 @@ static items_call *allocate(const sizes *s, size_t count)
 static void fill(items_call *me, const input *in, size_t max_batch)
 {
     sizes s = {.max_batch = max_batch};
-    char *to = (char *)(me->results + me->count);
+    char *to = (char *)(me->not_before_us + me->count);
     size_t batch = 0;
 
     for (size_t i = 0; i < me->count; i++) {
@@ -99,6 +103,7 @@ static void fill(items_call *me, const input *in, size_t max_batch)
         if (task.properties != NULL)
             to = put(&item->properties, to, task.properties);
         me->results[i] = (mf_item_result){.id = item->id};
+        me->not_before_us[i] = task.not_before_us;
     }
 }
 
@@ -122,9 +127,23 @@ static void finish(mf_call *call, const mf_error *error)
         me->fn(error, me->results, me->count, me->arg);
 }
 
+/* Delays count from when the request is sent, at each try anew. */
+static void set_delays(mf_broker *broker, mf_work *work)
+{
+    const items_call *me = (const items_call *)work->call;
+    int64_t now_us = mf_loop_wall_us(broker->loop);
+
+    for (size_t i = 0; i < work->request.items.count; i++) {
+        mf_item *item = &work->request.items.items[i];
+        int64_t at_us = me->not_before_us[item - me->items];
+        item->delay_us = at_us > now_us ? at_us - now_us : 0;
+    }
+}
+
 static void send_submit(mf_broker *broker, mf_work *work)
 {
     work->request.items.token = work->token;
+    set_delays(broker, work);
     broker->operations->submit(broker, &work->request.items);
 }
 
@@ -177,6 +196,102 @@ static const mf_call_kind remove_kind = {
     .finish = finish,
 };
 
+/* Messages. */
+
+static void send_tell(mf_broker *broker, mf_work *work)
+{
+    work->request.items.token = work->token;
+    broker->operations->tell(broker, &work->request.items);
+}
+
+static bool tell_answered(mf_work *work)
+{
+    mf_item_result *results = results_of(work);
+
+    for (size_t i = 0; i < work->request.items.count; i++)
+        results[i].code = work->request.items.items[i].result;
+    return false;
+}
+
+static const mf_call_kind tell_kind = {
+    .send = send_tell,
+    .answered = tell_answered,
+    .given_up = given_up,
+    .finish = finish,
+    .has_token = true,
+};
+
+/* Revive: forget, then submit what is gone. */
+
+static void send_revive(mf_broker *broker, mf_work *work)
+{
+    work->request.items.token = work->token;
+    set_delays(broker, work);
+    if (work->second)
+        broker->operations->submit(broker, &work->request.items);
+    else
+        broker->operations->forget(broker, &work->request.items);
+}
+
+static bool revive_answered(mf_work *work)
+{
+    mf_item_result *results = results_of(work);
+    bool more = !work->second;
+
+    for (size_t i = 0; i < work->request.items.count; i++) {
+        int code = work->request.items.items[i].result;
+        if (more)
+            results[i].code = code == MF_EGONE ? MF_OK : code;
+        else if (results[i].code == MF_OK && code != MF_EEXISTS)
+            results[i].code = code;
+    }
+    work->second = true;
+    return more;
+}
+
+static const mf_call_kind revive_kind = {
+    .send = send_revive,
+    .answered = revive_answered,
+    .given_up = given_up,
+    .finish = finish,
+    .has_token = true,
+};
+
+/* Erase: remove, then forget. */
+
+static void send_erase(mf_broker *broker, mf_work *work)
+{
+    work->request.items.token = work->token;
+    if (work->second)
+        broker->operations->forget(broker, &work->request.items);
+    else
+        broker->operations->remove(broker, &work->request.items);
+}
+
+/* That there was a task, or a state, is enough. */
+static bool erase_answered(mf_work *work)
+{
+    mf_item_result *results = results_of(work);
+    bool more = !work->second;
+
+    for (size_t i = 0; i < work->request.items.count; i++) {
+        int code = work->request.items.items[i].result;
+        if (code == MF_EGONE && work->unknown)
+            code = MF_OK;
+        if (more || results[i].code == MF_EGONE || code != MF_EGONE)
+            results[i].code = code;
+    }
+    work->second = true;
+    return more;
+}
+
+static const mf_call_kind erase_kind = {
+    .send = send_erase,
+    .answered = erase_answered,
+    .given_up = given_up,
+    .finish = finish,
+};
+
 static int check_item(mf_task_spec task, size_t index, mf_error *error)
 {
     mf_error fault;
@@ -196,6 +311,9 @@ static int call_items(mf_client *client, const input *in, const mf_call_kind *ki
         mf_task_spec task = input_at(in, i);
         if (check_item(task, i, error) != MF_OK)
             return MF_EINVAL;
+        if (task.not_before_us != 0 && !client->broker->can_delay)
+            return mf_error_set(error, MF_ENOTSUP, "task %zu: not_before_us: not with %s", i,
+                                client->broker->driver->name);
         add_item(&s, bytes_of(task));
     }
     items_call *me = allocate(&s, in->count);
@@ -220,4 +338,46 @@ int mf_client_remove(mf_client *client, const char *const *ids, size_t count, mf
 {
     const input in = {.ids = ids, .count = count};
     return call_items(client, &in, &remove_kind, fn, arg, error);
+}
+
+int mf__client_needs_states(const mf_client *client, mf_error *error)
+{
+    if (client->broker->operations->load != NULL)
+        return MF_OK;
+    return mf_error_set(error, MF_ENOTSUP, "the %s driver keeps no states of tasks",
+                        client->broker->driver->name);
+}
+
+int mf_client_tell(mf_client *client, const char *const *ids, size_t count,
+                   const mf_message *message, mf_items_fn fn, void *arg, mf_error *error)
+{
+    char *json;
+    int code = mf__client_needs_states(client, error);
+
+    if (code == MF_OK)
+        code = mf_message_format(&json, message, error);
+    if (code != MF_OK)
+        return code;
+    const input in = {.ids = ids, .text = json, .count = count};
+    code = call_items(client, &in, &tell_kind, fn, arg, error);
+    free(json);
+    return code;
+}
+
+int mf_client_revive(mf_client *client, const mf_task_spec *tasks, size_t count, mf_items_fn fn,
+                     void *arg, mf_error *error)
+{
+    const input in = {.tasks = tasks, .count = count};
+    int code = mf__client_needs_states(client, error);
+
+    return code == MF_OK ? call_items(client, &in, &revive_kind, fn, arg, error) : code;
+}
+
+int mf_client_erase(mf_client *client, const char *const *ids, size_t count, mf_items_fn fn,
+                    void *arg, mf_error *error)
+{
+    const input in = {.ids = ids, .count = count};
+    int code = mf__client_needs_states(client, error);
+
+    return code == MF_OK ? call_items(client, &in, &erase_kind, fn, arg, error) : code;
 }

@@ -111,7 +111,7 @@ static const mf_call_kind lookup_kind = {
     .finish = finish_lookup,
 };
 
-static int check_ids(const char *const *ids, size_t count, size_t *bytes, mf_error *error)
+int mf__client_check_ids(const char *const *ids, size_t count, size_t *bytes, mf_error *error)
 {
     mf_error fault;
 
@@ -129,7 +129,7 @@ int mf_client_lookup(mf_client *client, const char *const *ids, size_t count, mf
 {
     size_t bytes;
 
-    if (check_ids(ids, count, &bytes, error) != MF_OK)
+    if (mf__client_check_ids(ids, count, &bytes, error) != MF_OK)
         return MF_EINVAL;
     lookup_call *me = calloc(1, sizeof *me + count * sizeof *ids + bytes);
     if (me == NULL)

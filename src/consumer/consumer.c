@@ -186,6 +186,15 @@ static void on_command(void *arg, const char *json, size_t length)
     mf__command_run(arg, json, length);
 }
 
+static void on_mail(void *arg, const char *id, uint64_t number, const char *json, size_t length)
+{
+    mf_consumer *me = arg;
+    mf_task *task = mf__task_find(me, id);
+
+    if (task != NULL && task->state == TASK_RUNNING)
+        me->handler.message(task, number, json, length, me->handler.payload);
+}
+
 static void on_view(void *arg, const mf_node *nodes, size_t count)
 {
     mf__balancing_view(arg, nodes, count);
@@ -215,6 +224,7 @@ static const mf_coordinator_events coordinator_events = {
     .lost = on_lost,
     .expired = on_expired,
     .command = on_command,
+    .mail = on_mail,
     .view = on_view,
     .failed = on_failed,
     .closed = on_coordinator_closed,
@@ -233,6 +243,8 @@ static int check_range(const char *field, int64_t value, int64_t least, int64_t 
 
 static int check_handler(const mf_handler *handler, mf_error *error)
 {
+    if (handler->version < 0)
+        return mf_error_set(error, handler->version, "handler: %s", mf_strerror(handler->version));
     if (handler->version != MF_HANDLER_VERSION)
         return mf_error_set(error, MF_EINVAL, "handler: version %d is not known", handler->version);
     bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
@@ -361,6 +373,14 @@ static void take(mf_consumer *me, const mf_consumer_options *o)
     me->payload = o->payload;
 }
 
+static int check_states(const mf_consumer *me, const mf_consumer_options *o, mf_error *error)
+{
+    if (o->handler.message == NULL || me->broker->operations->load != NULL)
+        return MF_OK;
+    return mf_error_set(error, MF_ENOTSUP, "handler: the %s driver keeps no states of tasks",
+                        me->broker->driver->name);
+}
+
 static int open_coordinator(mf_consumer *me, const mf_consumer_options *o, mf_error *error)
 {
     mf_coordinator_options options = {
@@ -371,6 +391,7 @@ static int open_coordinator(mf_consumer *me, const mf_consumer_options *o, mf_er
         .weight = o->weight,
         .takeover = o->takeover,
         .wait_for_broker = o->broker_options.wait_for_broker,
+        .mail = o->handler.message != NULL,
     };
     return mf__coordinator_open(&me->coordinator, me->broker, &options, &coordinator_events, me,
                                 error);
@@ -413,7 +434,9 @@ int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_e
     code = open_broker(me, &o, error);
     if (code != MF_OK)
         goto out;
-    code = open_coordinator(me, &o, error);
+    code = check_states(me, &o, error);
+    if (code == MF_OK)
+        code = open_coordinator(me, &o, error);
     if (code != MF_OK && me->owns_broker)
         mf_broker_close(me->broker, NULL, NULL);
 out:

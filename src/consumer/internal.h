@@ -21,9 +21,10 @@ struct mf_task {
     mf_consumer *consumer;
     UT_hash_handle hh;
     mf_task *next, *previous; /* offered: in consumer->offers */
-    mf_timer timer;           /* deferred */
+    mf_timer timer;           /* deferred; running: for a stateful handler */
     void *data;
     mf__blocking *blocking; /* the thread of a blocking handler */
+    void *machine;          /* of a stateful handler */
     int64_t started_wall_us, stopped_wall_us;
     int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
     size_t slot;        /* running: in consumer->running */

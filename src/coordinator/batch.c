@@ -212,6 +212,7 @@ static void pump(void *arg)
         drop_late_ends(me, &me->finishing);
         drop_late_ends(me, &me->releasing);
     }
+    mf__state_pump(me, batches_limit);
     while (me->joined && me->batches < batches_limit)
         if (!send(me, &me->finishing, CLAIM_TOLD, operations->done) &&
             !send(me, &me->releasing, CLAIM_TOLD, operations->release) &&
@@ -260,6 +261,7 @@ void mf__batch_drop_all(mf_coordinator *me)
 {
     drop_wanted(me);
     drop_forfeited(me);
+    mf__state_drop_all(me);
     while (me->finishing.first != NULL)
         mf__batch_drop_end(me, me->finishing.first, MF_EUNREACHABLE);
     while (me->releasing.first != NULL)

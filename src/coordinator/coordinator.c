@@ -37,6 +37,7 @@ int mf__coordinator_open(mf_coordinator **out, mf_broker *broker,
     me->reconcile_us = options->reconcile_interval_ms * 1000;
     me->wait_for_broker = options->wait_for_broker;
     me->join.takeover = options->takeover;
+    me->wants_mail = options->mail;
     mf__batch_start(me);
     mf__reconcile_start(me);
     mf__session_start(me);

@@ -40,6 +40,8 @@ typedef struct mf_coordinator_events {
      * has to be ended by mf__coordinator_end. */
     void (*expired)(void *arg, mf_claim *claim, int64_t deadline_us);
     void (*command)(void *arg, const char *json, size_t length);
+    /* A message for a task that this node holds or held; may come again. Only with options.mail. */
+    void (*mail)(void *arg, const char *id, uint64_t number, const char *json, size_t length);
     void (*view)(void *arg, const mf_node *nodes, size_t count); /* the live nodes, borrowed */
     /* The coordinator cannot go on: the name is in use, the broker refuses. Claims can still be
      * ended, as far as the broker lets them. */
@@ -53,6 +55,7 @@ typedef struct mf_coordinator_options {
     double weight;
     bool takeover;
     bool wait_for_broker;
+    bool mail; /* messages to tasks are wanted; the driver must have the slots for states */
 } mf_coordinator_options;
 
 /* Makes the coordinator and begins to join. `broker` and `events` are borrowed until `closed`. */
@@ -71,6 +74,27 @@ void mf__coordinator_end(mf_coordinator *coordinator, mf_claim *claim, mf_outcom
 
 /* Asks the broker at once whether a held claim still holds, rather than at the next renewal. */
 void mf__coordinator_check(mf_coordinator *coordinator, mf_claim *claim);
+
+/* A read or write of a task's state, sent with others when the current callback has returned, and
+ * again until the broker answers. */
+typedef struct mf__state_request mf__state_request;
+typedef void (*mf__state_fn)(void *arg, int code, const char *json, size_t length);
+
+/* Reads a task's state: MF_OK with the document, NULL when there is none, or an error. NULL: memory
+ * is out, and `done` is not called. */
+mf__state_request *mf__coordinator_load(mf_coordinator *coordinator, const char *id,
+                                        mf__state_fn done, void *arg);
+
+/* Writes the state of a held claim: MF_OK, MF_ELATE, MF_EGONE or another error. `json`, from malloc,
+ * is taken in any case; NULL: the state stays as it is. `acknowledged` is the number of a message
+ * that has been dealt with, or 0. */
+mf__state_request *mf__coordinator_store(mf_coordinator *coordinator, const mf_claim *claim,
+                                         char *json, uint64_t acknowledged, mf__state_fn done,
+                                         void *arg);
+
+/* The answer is of no interest any more: `done` will not be called. What was sent may take effect.
+ */
+void mf__coordinator_drop(mf_coordinator *coordinator, mf__state_request *request);
 
 /* Shows all claimable tasks again, soon. */
 void mf__coordinator_reconcile(mf_coordinator *coordinator);

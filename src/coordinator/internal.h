@@ -50,12 +50,17 @@ struct mf_coordinator {
     mf_deferred pump_call;
     size_t batches;
 
+    /* state.c */
+    mf__state_request *loads, *loads_last, *stores, *stores_last;
+
     /* reconcile.c */
     mf_timer reconcile_timer, view_timer;
     mf_page_request page;
     mf_receive_request receive;
     mf_nodes_request nodes;
     uint64_t command_seen;
+    mf_mail_request mail;
+    bool wants_mail, mailing, mail_again;
     bool paging, page_again, receiving, receive_again, viewing, view_again;
 };
 
@@ -85,11 +90,18 @@ void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code);
 /* Answers all that has not been sent. */
 void mf__batch_drop_all(mf_coordinator *me);
 
+/* state.c */
+/* Sends what waits, as far as `limit` batches under way allow. */
+void mf__state_pump(mf_coordinator *me, size_t limit);
+/* Answers all that has not been sent. */
+void mf__state_drop_all(mf_coordinator *me);
+
 /* reconcile.c */
 void mf__reconcile_start(mf_coordinator *me);
 /* The session has joined: read everything anew. */
 void mf__reconcile_all(mf_coordinator *me);
 void mf__reconcile_commands(mf_coordinator *me);
+void mf__reconcile_mail(mf_coordinator *me);
 void mf__reconcile_stop(mf_coordinator *me);
 
 /* `us` give or take a fifth. */

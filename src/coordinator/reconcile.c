@@ -3,7 +3,7 @@
 
 #include "coordinator/internal.h"
 
-enum { page_limit = 1000, commands_limit = 64 };
+enum { page_limit = 1000, commands_limit = 64, mail_limit = 256 };
 
 /* Whether a session's request may be sent; otherwise the next join reads everything. */
 static bool can_ask(const mf_coordinator *me)
@@ -111,6 +111,40 @@ void mf__reconcile_commands(mf_coordinator *me)
     me->broker->operations->receive(me->broker, &me->receive);
 }
 
+/* Messages to tasks. */
+
+static void on_mail(mf_request *request)
+{
+    mf_coordinator *me = request->arg;
+    size_t count = request->error.code == MF_OK && !me->closing ? me->mail.count : 0;
+
+    me->mailing = false;
+    came_back(me, &request->error, "messages");
+    for (size_t i = 0; i < count; i++) {
+        const mf_mail *mail = &me->mail.mail[i];
+        me->events->mail(me->arg, mail->id, mail->number, mail->json, mail->length);
+    }
+    if (me->mail_again || (request->error.code == MF_OK && me->mail.more))
+        mf__reconcile_mail(me);
+    mf__request_came_back(me);
+}
+
+void mf__reconcile_mail(mf_coordinator *me)
+{
+    if (!me->wants_mail)
+        return;
+    if (me->mailing) {
+        me->mail_again = true;
+        return;
+    }
+    if (!can_ask(me))
+        return;
+    me->mail_again = false;
+    me->mailing = true;
+    me->in_flight++;
+    me->broker->operations->mail(me->broker, &me->mail);
+}
+
 /* The live nodes. */
 
 static void on_nodes(mf_request *request)
@@ -143,6 +177,7 @@ void mf__reconcile_all(mf_coordinator *me)
 {
     mf__coordinator_reconcile(me);
     mf__reconcile_commands(me);
+    mf__reconcile_mail(me);
     mf__coordinator_refresh_view(me);
 }
 
@@ -152,6 +187,7 @@ static void on_reconcile_timer(void *arg)
 
     mf__coordinator_reconcile(me);
     mf__reconcile_commands(me);
+    mf__reconcile_mail(me);
     mf_timer_start(me->loop, &me->reconcile_timer,
                    mf_loop_now_us(me->loop) + mf__jitter(me->loop, me->reconcile_us));
 }
@@ -174,6 +210,9 @@ void mf__reconcile_start(mf_coordinator *me)
     me->receive.request = (mf_request){.done = on_receive, .arg = me};
     me->receive.session = &me->session;
     me->receive.limit = commands_limit;
+    me->mail.request = (mf_request){.done = on_mail, .arg = me};
+    me->mail.session = &me->session;
+    me->mail.limit = mail_limit;
     me->nodes.request = (mf_request){.done = on_nodes, .arg = me};
     mf_timer_init(&me->reconcile_timer, on_reconcile_timer, me);
     mf_timer_init(&me->view_timer, on_view_timer, me);

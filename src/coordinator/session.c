@@ -231,6 +231,11 @@ static void on_command(mf_watcher *watcher)
     mf__reconcile_commands((mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher)));
 }
 
+static void on_mail(mf_watcher *watcher)
+{
+    mf__reconcile_mail((mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher)));
+}
+
 static void on_resync(mf_watcher *watcher)
 {
     mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
@@ -270,6 +275,7 @@ void mf__session_start(mf_coordinator *me)
         .taken = on_taken,
         .removed = on_removed,
         .command = on_command,
+        .mail = on_mail,
     };
     me->join.request = (mf_request){.done = on_join, .arg = me};
     me->join.session = &me->session;

@@ -108,8 +108,8 @@ static int forget_one(mf_space *space, const mf_item *item, int64_t now_us)
     mf_stored_task *task = mf__space_find_any(space, item->id);
 
     (void)now_us;
-    if (task == NULL || !has_history(task))
-        return task != NULL && !task->removed ? MF_OK : MF_EGONE;
+    if (task == NULL || (task->removed && !has_history(task)))
+        return MF_EGONE;
     if (task->owner != NULL && !task->removed && !task->waiting)
         return MF_ETAKEN;
     drop_state(space, task);

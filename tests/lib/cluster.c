@@ -109,7 +109,8 @@ node *cluster_join(cluster *c, const char *name, handler_manner manner,
     o.broker_handle = n->broker;
     o.loop = n->loop;
     o.name = name;
-    if (o.handler.version == 0)
+    n->own_handler = o.handler.version != 0;
+    if (!n->own_handler)
         o.handler = mf_evented_handler(on_start, on_stop, n);
     o.on_event = on_event;
     o.payload = n;
@@ -126,7 +127,7 @@ static void close_node(cluster *c, node *n)
 {
     virtual_loop_pause(n->loop, false);
     n->manner = ENDS_WHEN_STOPPED;
-    while (n->consumer->running_count > 0)
+    while (!n->own_handler && n->consumer->running_count > 0)
         forget_task(n->consumer->running[0], MF_RELEASE);
     mf_consumer_shutdown(n->consumer);
     virtual_world_run_until(c->world, is_closed, n, limit_us);

@@ -23,6 +23,7 @@ typedef struct node {
     mf_broker *broker;
     mf_consumer *consumer;
     bool joined, failed, closed;
+    bool own_handler; /* of the options */
     size_t running;
 } node;
 

@@ -1,0 +1,68 @@
+/* After an error: how long a task sleeps before it is tried again, or that it fails. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/machine.h"
+
+enum { max_errors_default = 8 };
+
+static const int64_t window_default_ms = INT64_C(4) * 3600 * 1000;
+static const int64_t retry_default_ms = INT64_C(600) * 1000;
+
+static void keep_newest(mf_state *state, size_t keep)
+{
+    size_t drop = keep < state->error_count ? state->error_count - keep : 0;
+
+    for (size_t i = 0; i < drop; i++)
+        free((char *)state->errors[i].text);
+    state->error_count -= drop;
+    memmove(state->errors, state->errors + drop, state->error_count * sizeof *state->errors);
+}
+
+/* Errors are in the order of their times, unless a clock was set back. */
+static size_t count_recent(const mf_state *state, int64_t since_us)
+{
+    size_t count = 0;
+
+    while (count < state->error_count) {
+        const mf_state_error *e = &state->errors[state->error_count - 1 - count];
+        if (mf_time_to_wall_us(&e->timestamp) < since_us)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static mf_message decide(const mf_state_options *o, const mf_state *state, int64_t wall_us,
+                         size_t *keep)
+{
+    size_t max_errors = o->max_errors != 0 ? (size_t)o->max_errors : max_errors_default;
+    int64_t window_ms = o->error_window_ms != 0 ? o->error_window_ms : window_default_ms;
+    int64_t retry_ms = o->retry_ms != 0 ? o->retry_ms : retry_default_ms;
+
+    *keep = count_recent(state, wall_us - window_ms * 1000);
+    if (*keep >= max_errors)
+        return mf_message_error("%zu errors in %lld minutes: failed", *keep,
+                                (long long)(window_ms / 60000));
+    return mf_message_sleep_until(wall_us + retry_ms * 1000);
+}
+
+mf_message mf__errors_decide(mf__machine *me, const mf_state_options *options)
+{
+    mf_loop *loop = me->task->consumer->loop;
+    size_t keep = me->state.error_count;
+    mf_message message;
+
+    if (options->on_error != NULL)
+        message = options->on_error(me->task, &me->state, &keep, options->payload);
+    else
+        message = decide(options, &me->state, mf_loop_wall_us(loop), &keep);
+    keep_newest(&me->state, keep);
+    if (message.code != MF_MESSAGE_ERROR &&
+        !(message.code == MF_MESSAGE_SLEEP && message.has_until)) {
+        mf_log(loop, MF_LOG_ERROR, "state", "task %s: the error handler returned %s: failed",
+               me->task->id, mf_message_text(message.code));
+        message = mf_message_error("the error handler returned %s", mf_message_text(message.code));
+    }
+    return message;
+}
