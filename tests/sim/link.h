@@ -1,9 +1,10 @@
 /* A faulty network between a node and the embedded broker, in virtual time.
  *
- * It stands where a driver's connection would: requests and answers travel with delay and in order;
- * a cut loses the answers under way and some of the requests, while others still arrive, late; a
- * partition is noticed only when an answer is overdue; hints get lost. What the broker answers is
- * shown to an observer at the moment it is decided. */
+ * It stands where a driver's connection would: requests and answers travel with
+ * delay and in order; a cut loses the answers under way and some of the
+ * requests, while others still arrive, late or once more; a partition swallows
+ * what is sent, each way or both, and is noticed only when an answer is
+ * overdue; hints get lost. */
 #ifndef MF_SIM_LINK_H
 #define MF_SIM_LINK_H
 
@@ -20,21 +21,34 @@ typedef enum verb {
     VERB_DONE,
     VERB_CLAIMABLE,
     VERB_RECEIVE,
-    VERB_NODES
+    VERB_NODES,
+    VERB_SUBMIT,
+    VERB_REMOVE,
+    VERB_SEND
 } verb;
 
-/* Called when the broker has decided; the request is a copy with the answer in it. */
-typedef void (*link_observer)(void *arg, verb what, const mf_request *request);
+/* Places on a request's way at which the owner of the link may look at it, or
+ * break a rule. Each may be NULL. `copy` is what travels; `request` is the
+ * node's own. */
+typedef struct link_hooks {
+    void (*leaves_node)(void *arg, verb what, mf_request *request);
+    void (*reaches_broker)(void *arg, verb what, mf_request *copy);
+    void (*decided)(void *arg, verb what, const mf_request *copy); /* the broker's answer is in */
+    void (*leaves_broker)(void *arg, verb what, mf_request *copy);
+    void (*reaches_node)(void *arg, verb what, mf_request *request);
+    void *arg;
+} link_hooks;
+
+enum { LINK_TO_BROKER = 1, LINK_TO_NODE = 2, LINK_BOTH_WAYS = 3 };
 
 typedef struct link_options {
     mf_loop *node_loop;    /* may be paused */
-    mf_loop *network_loop; /* never paused */
+    mf_loop *network_loop; /* the broker's; may be paused */
     mf_broker *inner;      /* on the network's loop; the link closes it */
     int64_t delay_us;      /* each way, at most */
     int64_t reply_timeout_us;
     double hint_loss; /* share of hints that get lost */
-    link_observer observer;
-    void *arg;
+    link_hooks hooks;
 } link_options;
 
 /* The broker handle that the node uses; mf_broker_close as usual. */
@@ -42,7 +56,13 @@ mf_broker *link_new(const link_options *options);
 
 /* Breaks the connection at once; it is made again after a moment. */
 void link_cut(mf_broker *broker);
-/* Swallows everything both ways until it is healed. */
-void link_partition(mf_broker *broker, bool partitioned);
+/* Swallows everything that goes in these directions, until 0 heals it. */
+void link_partition(mf_broker *broker, int ways);
+/* Breaks the connection and lets no new one come about until it is taken back.
+ */
+void link_refuse(mf_broker *broker, bool refused);
+/* The node has ended: what it left in buffers arrives soon or never. */
+void link_bury(mf_broker *broker);
+void link_set_hint_loss(mf_broker *broker, double share);
 
 #endif

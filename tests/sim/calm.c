@@ -1,0 +1,166 @@
+/* What must hold when the faults are over: G3, G4, G6, balance, and that
+ * nothing goes on moving. */
+#include <math.h>
+
+#include "consumer/internal.h"
+#include "sim_internal.h"
+
+/* What the network and looking only now and then may add to a bound. */
+enum { SLACK_MS = 300, LOOK_MS = 50 };
+enum { HEAL_MS = 32000, BALANCED_MS = 4 * SIM_BALANCE_MS * 6 / 5, QUIET_MS = 3 * SIM_BALANCE_MS };
+
+static const int64_t takeover_us = (SIM_LEASE_MS + 1000 + SLACK_MS) * 1000;
+
+/* G4: nothing is without an owner for longer than its last one's lease and a
+ * second. */
+static void check_service(sim *s)
+{
+    int64_t now = sim_now_us(s);
+
+    for (int i = 0; i < s->options.tasks; i++) {
+        truth *t = &s->truths[i];
+        if (!t->exists || truth_owners(t) > 0) {
+            t->unserved_us = 0;
+            continue;
+        }
+        if (t->unserved_us == 0)
+            t->unserved_us = now;
+        if (now - t->unserved_us > takeover_us)
+            sim_violated(s, "G4: task %s has had no owner for %.1f s, without a fault", t->id,
+                         (double)(now - t->unserved_us) / 1e6);
+    }
+}
+
+static bool heal(sim *s)
+{
+    for (int ms = 0; ms < HEAL_MS; ms += LOOK_MS) {
+        if (!sim_run_for(s, LOOK_MS * 1000))
+            return false;
+        check_service(s);
+    }
+    return !sim_failed(s);
+}
+
+/* G3, G5: each task that exists runs in one process, others in none. */
+static bool settled(sim *s, char *why, size_t size)
+{
+    for (int i = 0; i < s->options.tasks; i++) {
+        truth *t = &s->truths[i];
+        size_t owners = truth_owners(t);
+        if (owners == (size_t)t->exists)
+            continue;
+        snprintf(why, size, "task %s %s and runs on %zu nodes", t->id,
+                 t->exists ? "exists" : "has ended", owners);
+        return false;
+    }
+    return true;
+}
+
+static size_t held_by(const sim *s, int name)
+{
+    const life *l = s->places[name].current;
+    return l != NULL ? l->consumer->running_count : 0;
+}
+
+/* Nobody holds more than 1.2 times its share by weight, or one task more than
+ * its share. */
+static bool balanced(sim *s, char *why, size_t size)
+{
+    double total = 0, weight = 0;
+
+    for (int i = 0; i < s->options.nodes; i++) {
+        total += (double)held_by(s, i);
+        weight += s->places[i].weight;
+    }
+    for (int i = 0; i < s->options.nodes; i++) {
+        double share = total * s->places[i].weight / weight;
+        double most = fmax(share * 1.2, ceil(share)) + 1e-6;
+        if ((double)held_by(s, i) <= most)
+            continue;
+        snprintf(why, size, "%s holds %zu of %.0f tasks, its share is %.1f", s->places[i].name,
+                 held_by(s, i), total, share);
+        return false;
+    }
+    return true;
+}
+
+static bool become(sim *s, bool (*state)(sim *s, char *why, size_t size), int limit_ms,
+                   const char *guarantee)
+{
+    char why[128];
+
+    for (int ms = 0; !state(s, why, sizeof why); ms += LOOK_MS) {
+        if (ms >= limit_ms)
+            sim_violated(s, "%s: %s, long after the faults", guarantee, why);
+        if (!sim_run_for(s, LOOK_MS * 1000))
+            return false;
+    }
+    return true;
+}
+
+/* All that nodes do to tasks, in one number. */
+static uint64_t activity(const sim *s)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < s->options.nodes; i++) {
+        const mf_consumer_statistics *of = &s->places[i].current->consumer->statistics;
+        sum += of->started + of->claims_granted + of->claims_taken + of->claims_gone +
+               of->claims_failed + of->balance_releases;
+    }
+    return sum;
+}
+
+/* When nothing changes, nothing is done. */
+static bool stay_quiet(sim *s)
+{
+    if (!sim_run_for(s, BALANCED_MS * 1000))
+        return false;
+    uint64_t before = activity(s);
+    if (!sim_run_for(s, QUIET_MS * 1000))
+        return false;
+    if (activity(s) != before)
+        sim_violated(s, "calm: %llu claims and moves although nothing changes",
+                     (unsigned long long)(activity(s) - before));
+    return !sim_failed(s);
+}
+
+/* G4 once more, from the very moment of a death. */
+static bool survive(sim *s)
+{
+    life *l = s->places[sim_pick(s, s->options.nodes)].current;
+
+    for (int i = 0; i < s->options.tasks; i++) {
+        const handling *h = s->truths[i].runs;
+        s->truths[i].orphaned = h != NULL && h->life == l;
+    }
+    sim_trace(s, "%s is killed", s->places[l->name].name);
+    life_kill(l);
+    if (!sim_run_for(s, takeover_us))
+        return false;
+    for (int i = 0; i < s->options.tasks && s->options.nodes > 1; i++)
+        if (s->truths[i].orphaned)
+            sim_violated(s, "G4: task %s has not started %.1f s after its node's death",
+                         s->truths[i].id, (double)takeover_us / 1e6);
+    return !sim_failed(s);
+}
+
+static void check_commands(sim *s)
+{
+    for (int i = 0; i < s->command_count; i++)
+        if (s->commands[i].acknowledged && !s->commands[i].executed)
+            sim_violated(s, "G6: command %d never came to %s", i,
+                         s->places[s->commands[i].name].name);
+}
+
+void calm_check(sim *s)
+{
+    if (!heal(s) || !become(s, settled, 5000, "G3") ||
+        !become(s, balanced, BALANCED_MS, "balance") || !stay_quiet(s))
+        return;
+    check_commands(s);
+    if (!survive(s))
+        return;
+    audit_now(s);
+    sim_run_for(s, 1000);
+}

@@ -1,0 +1,140 @@
+/* Hints on their way from the broker to a node: they travel like answers, or
+ * get lost. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "link_internal.h"
+
+typedef struct hint {
+    faulty_link *link;
+    void (*tell)(mf_watcher *watcher, const char *const *ids, size_t count);
+    mf_timer timer;
+    size_t count;
+    const char *ids[];
+} hint;
+
+static void on_hint(void *arg)
+{
+    hint *h = arg;
+    mf_watcher *watcher = h->link->watcher;
+
+    if (watcher != NULL && h->link->up) {
+        if (h->tell != NULL)
+            h->tell(watcher, h->ids, h->count);
+        else
+            watcher->command(watcher);
+    }
+    link_release(h->link);
+    free(h);
+}
+
+static void on_hint_arrives(void *arg)
+{
+    hint *h = arg;
+    mf_loop_post(h->link->options.node_loop, on_hint, h);
+}
+
+static faulty_link *of_watcher(mf_watcher *watcher)
+{
+    return (faulty_link *)((char *)watcher - offsetof(faulty_link, inner_watcher));
+}
+
+static bool gets_lost(faulty_link *l)
+{
+    return (l->partitioned & LINK_TO_NODE) != 0 || !l->up || l->watcher == NULL ||
+           (double)link_random_below(l, 999999) < l->options.hint_loss * 1e6;
+}
+
+static void pass_on(mf_watcher *inner, const char *const *ids, size_t count,
+                    void (*tell)(mf_watcher *, const char *const *, size_t))
+{
+    faulty_link *l = of_watcher(inner);
+    size_t bytes = sizeof(hint) + count * sizeof *ids;
+
+    if (gets_lost(l))
+        return;
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(ids[i]) + 1;
+    hint *h = calloc(1, bytes);
+    char *text = (char *)&h->ids[count];
+    *h = (hint){.link = l, .tell = tell, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        h->ids[i] = text;
+        text = stpcpy(text, ids[i]) + 1;
+    }
+    l->alive++;
+    mf_timer_init(&h->timer, on_hint_arrives, h);
+    mf_timer_start(l->options.network_loop, &h->timer,
+                   mf_loop_now_us(l->options.network_loop) +
+                       link_random_below(l, l->options.delay_us));
+}
+
+static void on_inner_claimable(mf_watcher *inner, const char *const *ids, size_t count)
+{
+    mf_watcher *watcher = of_watcher(inner)->watcher;
+    if (watcher != NULL)
+        pass_on(inner, ids, count, watcher->claimable);
+}
+
+static void on_inner_taken(mf_watcher *inner, const char *const *ids, size_t count)
+{
+    mf_watcher *watcher = of_watcher(inner)->watcher;
+    if (watcher != NULL)
+        pass_on(inner, ids, count, watcher->taken);
+}
+
+static void on_inner_removed(mf_watcher *inner, const char *const *ids, size_t count)
+{
+    mf_watcher *watcher = of_watcher(inner)->watcher;
+    if (watcher != NULL)
+        pass_on(inner, ids, count, watcher->removed);
+}
+
+static void on_inner_command(mf_watcher *inner)
+{
+    pass_on(inner, NULL, 0, NULL);
+}
+
+/* The inner handle's own link is the process's memory; the node is told of this
+ * one. */
+static void on_inner_link(mf_watcher *inner, bool up, const mf_error *why)
+{
+    (void)inner;
+    (void)up;
+    (void)why;
+}
+
+static void on_inner_resync(mf_watcher *inner)
+{
+    (void)inner;
+}
+
+void link_watch(mf_broker *broker, mf_watcher *watcher)
+{
+    faulty_link *l = (faulty_link *)broker;
+
+    l->watcher = watcher;
+    l->inner_watcher = (mf_watcher){.link = on_inner_link};
+    if (watcher->claimable != NULL)
+        l->inner_watcher = (mf_watcher){
+            .node = watcher->node,
+            .token = watcher->token,
+            .link = on_inner_link,
+            .resync = on_inner_resync,
+            .claimable = on_inner_claimable,
+            .taken = on_inner_taken,
+            .removed = on_inner_removed,
+            .command = on_inner_command,
+        };
+    l->options.inner->operations->watch(l->options.inner, &l->inner_watcher);
+    mf_timer_start(l->options.node_loop, &l->reconnect_timer, 0);
+}
+
+void link_unwatch(mf_broker *broker, mf_watcher *watcher)
+{
+    faulty_link *l = (faulty_link *)broker;
+
+    (void)watcher;
+    l->watcher = NULL;
+    l->options.inner->operations->unwatch(l->options.inner, &l->inner_watcher);
+}

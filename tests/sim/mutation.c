@@ -1,0 +1,157 @@
+/* Rules broken on purpose, on the way between a node and the broker. */
+#include "mutation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/internal.h"
+#include "coordinator/internal.h"
+#include "sim_internal.h"
+
+static const struct {
+    const char *name, *text;
+} table[MUTATIONS] = {
+    [MUTATION_NONE] = {"none", "nothing is broken"},
+    [MUTATION_NO_MARGIN] = {"no-margin", "deadlines have no margin for clocks that differ"},
+    [MUTATION_DEADLINE_FROM_ANSWER] = {"deadline-from-answer",
+                                       "deadlines count from the answer, not from the request"},
+    [MUTATION_RELEASE_UNFENCED] = {"release-unfenced", "whoever releases a task, it is released"},
+    [MUTATION_LOSS_NOT_TOLD] = {"loss-not-told", "renewals do not tell which claims are lost"},
+    [MUTATION_NO_RECONCILE] = {"no-reconcile", "hints get lost, and listings show nothing"},
+    [MUTATION_CLAIM_WITHOUT_TOKEN] = {"claim-without-token",
+                                      "a repeated claim takes another's for its own"},
+    [MUTATION_INDEX_NOT_CLEANED] = {"index-not-cleaned", "done leaves the task in the index"},
+};
+
+const char *mutation_name(mutation m)
+{
+    return table[m].name;
+}
+
+const char *mutation_text(mutation m)
+{
+    return table[m].text;
+}
+
+static bool is_on(const life *l, mutation m)
+{
+    return l->sim->options.mutation == m && !l->sim->over;
+}
+
+static bool has_deadline(verb what)
+{
+    return what == VERB_JOIN || what == VERB_RENEW || what == VERB_CLAIM;
+}
+
+void mutation_leaves_node(void *arg, verb what, mf_request *request)
+{
+    life *l = arg;
+
+    if (is_on(l, MUTATION_NO_MARGIN) && has_deadline(what))
+        request->sent_us += l->consumer->coordinator->margin_us;
+}
+
+void mutation_reaches_node(void *arg, verb what, mf_request *request)
+{
+    life *l = arg;
+
+    if (is_on(l, MUTATION_DEADLINE_FROM_ANSWER) && has_deadline(what))
+        request->sent_us = mf_loop_now_us(l->loop);
+}
+
+/* A release in the name of whoever has the task. */
+typedef struct forgery {
+    mf_claims_request request;
+    mf_session session;
+    mf_claim claim, *claims[1];
+} forgery;
+
+static void on_forged(mf_request *request)
+{
+    free(request);
+}
+
+static const life *owner_of(const sim *s, const truth *t)
+{
+    for (int i = 0; i < s->life_count; i++)
+        if (!s->lives[i]->closed && s->lives[i]->consumer->coordinator != NULL &&
+            strcmp(s->lives[i]->consumer->coordinator->session.token, t->token) == 0)
+            return s->lives[i];
+    return NULL;
+}
+
+static void forge_release(sim *s, truth *t)
+{
+    const life *owner = owner_of(s, t);
+
+    if (owner == NULL)
+        return;
+    forgery *f = calloc(1, sizeof *f);
+    f->session = owner->consumer->coordinator->session;
+    f->claim = (mf_claim){.id = t->id, .fence = t->fence};
+    f->claims[0] = &f->claim;
+    f->request = (mf_claims_request){
+        .request = {.done = on_forged},
+        .session = &f->session,
+        .claims = f->claims,
+        .count = 1,
+    };
+    sim_trace(s, "broken rule: %s is released by another", t->id);
+    s->direct->operations->release(s->direct, &f->request);
+}
+
+void mutation_reaches_broker(void *arg, verb what, mf_request *copy)
+{
+    life *l = arg;
+    mf_claims_request *claims = (mf_claims_request *)copy;
+
+    if (!is_on(l, MUTATION_RELEASE_UNFENCED) || what != VERB_RELEASE)
+        return;
+    for (size_t i = 0; i < claims->count; i++) {
+        truth *t = truth_of(l->sim, claims->claims[i]->id);
+        if (t->held && strcmp(t->token, claims->session->token) != 0)
+            forge_release(l->sim, t);
+    }
+}
+
+static void take_for_own(sim *s, mf_claims_request *claims)
+{
+    for (size_t i = 0; i < claims->count; i++) {
+        mf_claim *claim = claims->claims[i];
+        if (!claim->repeated || claim->result != MF_ETAKEN)
+            continue;
+        claim->result = MF_OK;
+        claim->fence = truth_of(s, claim->id)->fence;
+    }
+}
+
+static void show_stale_index(sim *s, mf_page_request *page)
+{
+    size_t count = 0;
+
+    if (s->stale_index == NULL)
+        s->stale_index = calloc((size_t)s->options.tasks * 2, sizeof *s->stale_index);
+    for (size_t i = 0; i < page->count; i++)
+        s->stale_index[count++].id = truth_of(s, page->records[i].id)->id;
+    for (int i = 0; i < s->options.tasks; i++)
+        if (!s->truths[i].exists && s->truths[i].fence != 0)
+            s->stale_index[count++].id = s->truths[i].id;
+    page->records = s->stale_index;
+    page->count = count;
+}
+
+void mutation_leaves_broker(void *arg, verb what, mf_request *copy)
+{
+    life *l = arg;
+
+    if (copy->error.code != MF_OK)
+        return;
+    if (is_on(l, MUTATION_LOSS_NOT_TOLD) && what == VERB_RENEW)
+        ((mf_renew_request *)copy)->lost_count = 0;
+    if (is_on(l, MUTATION_NO_RECONCILE) && what == VERB_CLAIMABLE)
+        ((mf_page_request *)copy)->count = 0;
+    if (is_on(l, MUTATION_CLAIM_WITHOUT_TOKEN) && what == VERB_CLAIM)
+        take_for_own(l->sim, (mf_claims_request *)copy);
+    if (is_on(l, MUTATION_INDEX_NOT_CLEANED) && what == VERB_CLAIMABLE)
+        show_stale_index(l->sim, (mf_page_request *)copy);
+}
