@@ -329,7 +329,7 @@ static void on_timer(void *arg)
         return;
     if (link->owed > 0) {
         size_t pending = evbuffer_get_length(mf__connection_output(link->connection));
-        if (pending < link->pending)
+        if (pending < link->pending && pending > 0)
             note_progress(link);
         link->pending = pending;
     } else if (now - link->progress_us >= timeout_us(link) / 2 - 1000) {
