@@ -57,6 +57,9 @@ typedef struct mf_claim {
     char *properties; /* out of claim: from malloc, the core frees it; NULL: none */
     uint64_t fence;   /* out of claim */
     int result;       /* out of claim, release and done: what became of this task */
+    /* Out of claim, the driver's, who finds them in the requests that follow. Claims of different
+     * groups are in different leases. */
+    uint64_t group, mark;
 
     /* The core's. */
     int64_t deadline_us; /* until when the claim is certain to hold; atomic, read by any thread */
@@ -73,7 +76,8 @@ typedef struct mf_claim {
 typedef struct mf_lease {
     mf_claim **claims;
     size_t count;
-    void *driver; /* the driver's */
+    uint64_t group; /* of all its claims */
+    void *driver;   /* the driver's */
 } mf_lease;
 
 /* The head of every request. */

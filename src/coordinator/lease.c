@@ -308,7 +308,7 @@ void mf__coordinator_check(mf_coordinator *me, mf_claim *claim)
 
 /* Granting. */
 
-static lease *new_lease(mf_coordinator *me, int64_t deadline_us)
+static lease *new_lease(mf_coordinator *me, uint64_t group, int64_t deadline_us)
 {
     size_t size = me->broker->max_lease;
     lease *l = calloc(1, sizeof *l);
@@ -322,6 +322,7 @@ static lease *new_lease(mf_coordinator *me, int64_t deadline_us)
         return NULL;
     }
     l->head.claims = claims;
+    l->head.group = group;
     l->coordinator = me;
     l->deadline_us = deadline_us;
     l->renew.request = (mf_request){.done = on_renewed, .arg = l};
@@ -336,13 +337,28 @@ static lease *new_lease(mf_coordinator *me, int64_t deadline_us)
     return l;
 }
 
-void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
+/* The lease that was filled last is nearly always the one. */
+static lease *lease_with_room(mf_coordinator *me, uint64_t group)
 {
     lease *l = me->filling;
 
+    if (l != NULL && l->head.group == group && l->head.count < me->broker->max_lease)
+        return l;
+    for (l = me->leases; l != NULL; l = l->next)
+        if (l->head.group == group && l->head.count < me->broker->max_lease && l->head.count > 0 &&
+            !l->expiring && !l->expired)
+            return l;
+    return NULL;
+}
+
+void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
+{
+    lease *l = lease_with_room(me, claim->group);
+
     set_deadline(claim, deadline_us);
-    if (l == NULL || l->head.count == me->broker->max_lease)
-        l = me->filling = new_lease(me, deadline_us);
+    if (l == NULL)
+        l = new_lease(me, claim->group, deadline_us);
+    me->filling = l;
     if (l == NULL)
         abort(); /* no memory to renew what the broker has just granted */
     claim->lease = &l->head;

@@ -34,8 +34,9 @@ typedef enum link_state {
 struct fixture {
     const char *name;
     const mf_driver *driver;
-    int lease_ms;        /* the shortest that suits the broker */
-    int expiry_slack_ms; /* the grain of its expiry */
+    int lease_ms;          /* the shortest that suits the broker */
+    int expiry_slack_ms;   /* the grain of its expiry */
+    int claim_age_percent; /* of its time, that a claim's lease may have run when it is granted */
     unsigned abilities;
     /* Why an ability is not there, for each bit. NULL past the last. */
     struct {

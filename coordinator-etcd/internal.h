@@ -1,0 +1,321 @@
+/* The driver's handle, and what its files share.
+ *
+ * A request becomes an operation: one or more calls, each of which starts when the one before it
+ * has been answered, in an arena that is freed when the request has been called back. */
+#ifndef MF_ETCD_INTERNAL_H
+#define MF_ETCD_INTERNAL_H
+
+#include "document.h"
+#include "held.h"
+#include "link.h"
+#include "net/watchers.h"
+
+typedef struct mf_etcd mf_etcd;
+typedef struct mf_op mf_op;
+
+/* Leases for keys (leases.c). A lease takes new keys for a while after it was last renewed, and
+ * up to a limit, so that its end never deletes more than that at once. */
+
+enum { MF_LEASE_KEYS_MAX = 1000 };
+
+typedef struct mf_key_lease {
+    struct mf_key_lease *next;
+    int64_t id;
+    int64_t renewed_us; /* when the grant or the last renewal was sent */
+    size_t keys;        /* that are on it, or may be */
+    size_t being_put;   /* of them, by transactions under way */
+    bool marked;        /* its mark in the broker is written, see mf__lease_mark */
+} mf_key_lease;
+
+typedef struct mf_key_leases {
+    mf_etcd *etcd;
+    int64_t ttl_s, fresh_us;
+    mf_key_lease *list;
+    bool granting;
+    int64_t granted_id;
+    mf_rpc rpc;
+    mf_arena arena;
+    mf_op *waiting, **waiting_last;
+} mf_key_leases;
+
+/* Either `lease` with room for the keys, which are counted on it, or `error`. */
+typedef void (*mf_lease_fn)(mf_op *op, mf_key_lease *lease, const mf_error *error);
+
+void mf__key_leases_init(mf_key_leases *leases, mf_etcd *etcd, int64_t ttl_s, int64_t fresh_us);
+void mf__key_leases_clear(mf_key_leases *leases);
+/* Grants a lease ahead of time, if there is none with much room. */
+void mf__key_leases_prepare(mf_key_leases *leases);
+/* The lease that takes the next keys; NULL: none. */
+const mf_key_lease *mf__key_leases_next(mf_key_leases *leases);
+/* Calls fn when there is a lease with room, at once if there is. */
+void mf__key_leases_take(mf_key_leases *leases, mf_op *op, size_t keys, mf_lease_fn fn);
+/* As a rescue: when etcd says that the lease is no more, in which case nothing was put, the keys
+ * are taken on another one, once. */
+bool mf__key_leases_take_again(mf_op *op, const mf_error *error);
+mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id);
+/* The lease is no more. Harmless when it is not known. */
+void mf__key_leases_forget(mf_key_leases *leases, int64_t id);
+/* So many keys of lease `id` were not put, or are gone. */
+void mf__key_leases_give_back(mf_key_leases *leases, int64_t id, size_t keys);
+
+int64_t mf__lease_new_id(mf_etcd *etcd);
+
+/* What the handle knows of a session (session.c). */
+typedef struct mf_etcd_session {
+    struct mf_etcd_session *next;
+    char token[33];
+    char *node_key, *owner_json;
+    char *node_json; /* of the epoch and weight below */
+    uint64_t epoch;
+    double weight;
+    int64_t lease; /* of its node key; 0: none yet */
+    mf_key_leases claims;
+    mf_held held;
+    /* The end of another session that has its name, as far as is known. */
+    char holder[33];
+    int64_t holder_until_us;
+    size_t users; /* operations */
+    bool over;    /* it has left: to be forgotten with its last user */
+} mf_etcd_session;
+
+struct mf_op {
+    mf_etcd *etcd;
+    mf_request *request;
+    mf_etcd_session *session; /* NULL: none */
+    mf_bytes guard;           /* the session's node document when the operation began */
+    uint64_t epoch;
+    mf_op *next, *previous;
+    mf_arena arena;
+    mf_rpc rpc;
+    void (*then)(mf_op *op);
+    /* May be NULL. Returns true when the operation goes on in spite of the error. */
+    bool (*rescue)(mf_op *op, const mf_error *error);
+    size_t left;    /* parts of a group under way */
+    mf_error error; /* the first of a group */
+    struct mf_revokes *revokes;
+    void (*revoked)(mf_op *op);
+    /* The lease that it took keys on. */
+    mf_key_leases *leases;
+    int64_t lease;
+    size_t lease_keys;
+    mf_lease_fn leased;
+    bool retaken;
+    mf_op *next_waiting;
+};
+
+typedef struct mf_etcd_watch mf_etcd_watch;
+
+struct mf_etcd {
+    mf_broker broker; /* first */
+    mf_etcd_settings settings;
+    mf_url url;
+    char *strings[3]; /* of the settings */
+    mf_endpoint *endpoints;
+    char *prefix; /* "/<namespace>/" */
+    size_t prefix_length;
+    size_t transaction_limit; /* operations in a transaction */
+
+    mf_etcd_link *calls;
+    mf_etcd_watch *watch; /* NULL: nobody has watched yet */
+    mf_watchers watchers;
+    mf_deferred greet; /* new watchers */
+    bool tried, up;    /* the link for calls */
+    mf_error why;
+
+    mf_op *ops;
+    mf_request *refused; /* to be called back, with error set */
+    mf_deferred refuse;
+
+    mf_etcd_session *sessions;
+    mf_key_leases marks;    /* of what is to be remembered for a minute */
+    mf_key_leases commands; /* of commands */
+    uint64_t fence_base;    /* as last read */
+
+    int64_t damage_since_us;
+    unsigned damage_count;
+
+    bool closing;
+    mf_deferred close_call;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* Operations (op.c). */
+
+/* `size` bytes that begin with an mf_op, all zero; NULL: the request will be called back. */
+void *mf__op_new(mf_broker *broker, mf_request *request, size_t size);
+/* The same, with op->session. */
+void *mf__op_new_of(mf_broker *broker, mf_request *request, size_t size, const mf_session *session);
+/* Ends the operation, calls the request back and frees all. */
+void mf__op_end(mf_op *op);
+void mf__op_fail(mf_op *op, int code, const char *format, ...) MF_PRINTF(3, 4);
+void mf__op_fail_as(mf_op *op, const mf_error *error);
+/* Ends it well, or with the error that a group has noted. */
+void mf__op_end_group(mf_op *op);
+void mf__ops_run_refused(void *arg);
+
+/* Calls, then calls `then`; an error ends the operation unless `rescue` takes it. */
+void mf__op_call(mf_op *op, const mf_method *method, const ProtobufCMessage *request,
+                 void (*then)(mf_op *op));
+void mf__op_transact(mf_op *op, mf_txn *txn, void (*then)(mf_op *op));
+/* The answer of the last call. */
+const Etcd__TxnResponse *mf__op_txn_answer(const mf_op *op);
+const Etcd__RangeResponse *mf__op_range_answer(const mf_op *op);
+
+/* One call of a group that is under way together: `each` is called when it is answered, and
+ * op->then, set by the caller, when it was the last one. */
+typedef struct mf_part {
+    mf_rpc rpc; /* first */
+    mf_op *op;
+    void *user; /* whatever its user likes */
+    void (*each)(mf_op *op, struct mf_part *part, const mf_error *error);
+} mf_part;
+void mf__op_part(mf_op *op, mf_part *part, mf_etcd_link *link, const mf_method *method,
+                 const ProtobufCMessage *request,
+                 void (*each)(mf_op *op, mf_part *part, const mf_error *error));
+/* A part is over, one that is no call: op->left was raised for it. */
+void mf__op_part_over(mf_op *op);
+/* Keeps the first error of a group in op->error. */
+void mf__op_note_error(mf_op *op, const mf_error *error);
+
+/* Keys (keys.c). */
+
+mf_bytes mf__key(mf_etcd *etcd, mf_arena *arena, const char *format, ...) MF_PRINTF(3, 4);
+
+/* The keys of a task; they share memory. */
+typedef struct mf_task_keys {
+    mf_bytes task, owner, properties;
+    mf_bytes slash, slash_end; /* the range of all keys of the task but its own */
+    mf_bytes behind_owner;     /* the first key behind the owner key */
+} mf_task_keys;
+mf_task_keys mf__task_keys(mf_etcd *etcd, mf_arena *arena, const char *id);
+/* Fills in slash_end. */
+void mf__task_keys_end(mf_arena *arena, mf_task_keys *keys);
+
+/* What follows "/<namespace>/<part>" in a key; data NULL: the key does not begin so. */
+mf_bytes mf__key_rest(const mf_etcd *etcd, mf_bytes key, const char *part);
+/* Cuts at the first '/'; false: there is none, and no tail. */
+bool mf__key_split(mf_bytes rest, mf_bytes *head, mf_bytes *tail);
+bool mf__bytes_are(mf_bytes bytes, const char *text);
+/* Its last part is "_metafora": a marker of the Go library's. */
+bool mf__key_is_marker(mf_bytes rest);
+/* A task id as text; NULL: it is none. */
+const char *mf__key_id(mf_arena *arena, mf_bytes id);
+
+/* Sessions (session.c). */
+
+/* The session as it is now; NULL: no memory. */
+mf_etcd_session *mf__session_of(mf_etcd *etcd, const mf_session *session);
+void mf__session_release(mf_etcd *etcd, mf_etcd_session *session);
+void mf__sessions_clear(mf_etcd *etcd);
+
+/* The transaction's condition that the operation's session is the present one, and what tells
+ * otherwise: its one compare, and the one operation of its failure. */
+void mf__guard(mf_op *op, mf_txn *txn);
+/* Ends the operation because the guard did not hold: MF_ESTALE or MF_ENOSESSION. */
+void mf__guard_refused(mf_op *op, const Etcd__KeyValue *node);
+/* Whether this is the session's node key. */
+bool mf__guard_holds(const mf_op *op, const Etcd__KeyValue *node);
+
+Etcd__LeaseKeepAliveRequest *mf__keep_alive_new(mf_arena *arena, int64_t lease);
+
+/* Leases to be revoked one after the other, a few at a time, each with up to a thousand keys. */
+enum { MF_REVOKES_AT_ONCE = 4 };
+typedef struct mf_revokes {
+    int64_t *leases;
+    size_t count, next;
+    mf_part parts[MF_REVOKES_AT_ONCE];
+} mf_revokes;
+/* Finds the leases that a session has marked as its own, revokes them and calls `then`. */
+void mf__op_revoke_marked(mf_op *op, mf_revokes *revokes, const char *token,
+                          void (*then)(mf_op *op));
+/* Revokes one. */
+void mf__op_revoke(mf_op *op, mf_revokes *revokes, int64_t lease, void (*then)(mf_op *op));
+/* The mark of a lease with claims: it is on that lease, and tells a later session of them. */
+mf_bytes mf__lease_mark(mf_op *op, const char *token, int64_t lease);
+bool mf__lease_mark_parse(int64_t *out, mf_bytes text);
+
+/* What is left of a session that has ended, for a minute: its epoch, so that a join which comes
+ * late is refused. */
+mf_bytes mf__session_end_key(mf_op *op, const char *token);
+/* Its revision is that of the last removal of tasks. */
+mf_bytes mf__removals_key(mf_op *op);
+mf_bytes mf__number_text(mf_op *op, uint64_t number);
+/* Reads a decimal number. False: it is none. */
+bool mf__number_of(uint64_t *out, mf_bytes text);
+
+/* Where renewals go: not behind the calls' answers, if there is another link. */
+mf_etcd_link *mf__etcd_renewal_link(mf_etcd *etcd);
+
+/* Whole seconds, as many as are needed. */
+int64_t mf__lease_seconds(int64_t lease_ms);
+
+/* Claims (claims.c). */
+
+/* The fence without the base that it was given with: the revision that created the owner key. Never
+ * that of a key which is not there. */
+int64_t mf__claim_revision(const mf_claim *claim);
+uint64_t mf__claim_hash(const mf_claim *claim);
+/* The claim's owner key is as the claim has it. Three conditions more fit beside it. */
+void mf__claim_if_owned(mf_op *op, mf_txn *txn, mf_bytes owner_key, const mf_claim *claim);
+/* Notes that the claim holds, as of a revision that was read; that it does not. */
+void mf__claim_note_held(mf_op *op, const mf_claim *claim, int64_t revision);
+void mf__claim_note_ended(mf_op *op, const mf_claim *claim);
+
+/* Records (records.c). */
+
+/* Logs that a record in the broker is damaged; not more than a few in a minute. */
+void mf__etcd_damage(mf_etcd *etcd, const char *format, ...) MF_PRINTF(2, 3);
+
+/* Properties as the broker has them, from malloc; NULL and MF_OK: there are none. MF_EDAMAGED
+ * (logged), MF_ENOMEM. `value` may be NULL. */
+int mf__properties_read(char **out, mf_etcd *etcd, const char *id, const Etcd__KeyValue *value);
+
+/* The fence base under "_mf/fence"; `value` may be NULL. MF_EDAMAGED. */
+int mf__fence_base_read(uint64_t *out, const Etcd__KeyValue *value);
+
+/* Asks for the records of up to a batch of tasks; `then` reads them. */
+void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*then)(mf_op *op));
+/* In the operation's arena, in the order of the ids, which are borrowed. */
+mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count);
+
+/* Watching (watch.c). */
+
+void mf__etcd_watch_start(mf_etcd *etcd);
+/* Until it is started again: nobody watches. */
+void mf__etcd_watch_pause(mf_etcd *etcd);
+void mf__etcd_watch_close(mf_etcd *etcd);
+/* Which watch it is, and up to which revision it has told of tasks; number 0: none is on. A watch
+ * that begins anew has another number. */
+typedef struct mf_watch_state {
+    uint32_t number;
+    int64_t revision;
+    int64_t changed; /* when a task's own key last was, so far as it has told */
+} mf_watch_state;
+mf_watch_state mf__etcd_watch_state(const mf_etcd *etcd);
+/* Hints are coming in. */
+bool mf__etcd_watch_is_on(const mf_etcd *etcd);
+/* Why they could not be got, borrowed; NULL: it has not failed. */
+const mf_error *mf__etcd_watch_why_off(const mf_etcd *etcd);
+
+/* Tells the watchers what they do not know yet. */
+void mf__etcd_tell_link(mf_etcd *etcd);
+
+/* Slots. */
+
+void mf__etcd_join(mf_broker *broker, mf_join_request *request);
+void mf__etcd_leave(mf_broker *broker, mf_session_request *request);
+void mf__etcd_renew(mf_broker *broker, mf_renew_request *request);
+void mf__etcd_claim(mf_broker *broker, mf_claims_request *request);
+void mf__etcd_release(mf_broker *broker, mf_claims_request *request);
+void mf__etcd_done(mf_broker *broker, mf_claims_request *request);
+void mf__etcd_claimable(mf_broker *broker, mf_page_request *request);
+void mf__etcd_receive(mf_broker *broker, mf_receive_request *request);
+void mf__etcd_submit(mf_broker *broker, mf_items_request *request);
+void mf__etcd_remove(mf_broker *broker, mf_items_request *request);
+void mf__etcd_tasks(mf_broker *broker, mf_page_request *request);
+void mf__etcd_lookup(mf_broker *broker, mf_lookup_request *request);
+void mf__etcd_nodes(mf_broker *broker, mf_nodes_request *request);
+void mf__etcd_send(mf_broker *broker, mf_send_request *request);
+
+#endif

@@ -1,0 +1,236 @@
+/* submit and remove.
+ *
+ * One transaction for as many items as fit into a request, each in a nested one of its own. It puts
+ * a key named after the request's token, which stays for a minute: a copy that comes again finds
+ * it, changes nothing, and answers by what there was before the first one's revision. A removal
+ * also touches a key that renewals read, so that they notice what the watch has yet to tell. */
+#include <string.h>
+
+#include "internal.h"
+#include "table.h"
+
+/* Of etcd's 1.5 MiB for a request; one item with its properties fits in any case. */
+enum { PART_BYTES = 1000000, ITEM_BYTES = 400 };
+
+typedef struct items_op {
+    mf_op op; /* first */
+    mf_items_request *request;
+    bool removes;
+    mf_table ids;
+    size_t next;    /* item */
+    size_t first;   /* of the part under way */
+    size_t *places; /* of its items */
+    size_t count;
+} items_op;
+
+static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error);
+
+/* What an item's result is, by whether its task was there before. */
+static int result_of(const items_op *items, bool existed)
+{
+    if (items->removes)
+        return existed ? MF_OK : MF_EGONE;
+    return existed ? MF_EEXISTS : MF_OK;
+}
+
+/* The same id again in one request: its task is there by now, or is not. */
+static void settle_repeated(items_op *items)
+{
+    mf_items_request *request = items->request;
+
+    for (size_t i = 0; i < request->count; i++) {
+        size_t first = mf__table_find(&items->ids, mf__bytes_of(request->items[i].id));
+        if (first != i)
+            request->items[i].result = result_of(items, !items->removes);
+    }
+}
+
+static void after_part(items_op *items)
+{
+    items->first = items->next;
+    if (items->next < items->request->count) {
+        items->op.retaken = false;
+        mf__key_leases_take(&items->op.etcd->marks, &items->op, 1, next_part);
+        return;
+    }
+    settle_repeated(items);
+    mf__op_end(&items->op);
+}
+
+/* A copy of a request that was carried out. */
+
+static void on_history(mf_op *op)
+{
+    items_op *items = (items_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+
+    for (size_t i = 0; i < items->count; i++)
+        items->request->items[items->places[i]].result =
+            result_of(items, mf__answer_exists(answer, i));
+    after_part(items);
+}
+
+/* The history is compacted, so it is not known which tasks were there before: it is as wanted now.
+ */
+static bool history_is_gone(mf_op *op, const mf_error *error)
+{
+    items_op *items = (items_op *)op;
+
+    (void)error;
+    if (op->rpc.grpc != MF_GRPC_OUT_OF_RANGE)
+        return false;
+    for (size_t i = 0; i < items->count; i++)
+        items->request->items[items->places[i]].result = MF_OK;
+    after_part(items);
+    return true;
+}
+
+static void read_history(items_op *items, int64_t revision)
+{
+    mf_op *op = &items->op;
+    mf_txn *txn = mf__txn_new(&op->arena, 0, items->count, 0);
+
+    for (size_t i = 0; i < items->count; i++) {
+        const char *id = items->request->items[items->places[i]].id;
+        Etcd__RequestOp *count =
+            mf__op_count(&op->arena, mf__task_keys(op->etcd, &op->arena, id).task);
+        count->request_range->revision = revision;
+        mf__txn_then(txn, count);
+    }
+    op->rescue = history_is_gone;
+    mf__op_transact(op, txn, on_history);
+}
+
+/* The transaction. */
+
+static void on_part(mf_op *op)
+{
+    items_op *items = (items_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    const Etcd__KeyValue *first = mf__answer_get(answer, 0);
+
+    if (!answer->succeeded && first != NULL && first->create_revision > 1) {
+        read_history(items, first->create_revision - 1);
+        return;
+    }
+    for (size_t i = 0; i < items->count; i++) {
+        const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
+        bool changed = part != NULL && part->succeeded;
+        items->request->items[items->places[i]].result =
+            result_of(items, items->removes == changed);
+    }
+    after_part(items);
+}
+
+static mf_txn *submit_one(mf_op *op, const mf_item *item)
+{
+    mf_arena *arena = &op->arena;
+    mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
+    mf_txn *txn = mf__txn_new(arena, 1, 2, 0);
+
+    mf__txn_if_mod(txn, keys.task, 0);
+    mf__txn_then(txn, mf__op_put(arena, keys.task, (mf_bytes){0}, 0));
+    if (item->properties != NULL)
+        mf__txn_then(txn, mf__op_put(arena, keys.properties, mf__bytes_of(item->properties), 0));
+    return txn;
+}
+
+/* All but the owner key, which stays until its owner has stopped the task or its lease ends. */
+static mf_txn *remove_one(mf_op *op, const mf_item *item)
+{
+    mf_arena *arena = &op->arena;
+    mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
+    mf_txn *txn = mf__txn_new(arena, 1, 3, 0);
+
+    mf__task_keys_end(arena, &keys);
+    mf__txn_if_exists(txn, keys.task);
+    mf__txn_then(txn, mf__op_delete(arena, keys.task));
+    mf__txn_then(txn, mf__op_delete_range(arena, keys.slash, keys.owner));
+    mf__txn_then(txn, mf__op_delete_range(arena, keys.behind_owner, keys.slash_end));
+    return txn;
+}
+
+/* Markers have the same keys as tasks of that name would have. */
+static bool is_marker(const char *id)
+{
+    return mf__key_is_marker(mf__bytes_of(id));
+}
+
+static size_t bytes_of(const items_op *items, const mf_item *item)
+{
+    size_t keys = 6 * (items->op.etcd->prefix_length + strlen(item->id));
+
+    return ITEM_BYTES + keys + (item->properties != NULL ? strlen(item->properties) : 0);
+}
+
+/* Chooses the items of the next part. */
+static void fill_part(items_op *items)
+{
+    mf_items_request *request = items->request;
+    size_t bytes = 0;
+
+    for (items->count = 0; items->next < request->count; items->next++) {
+        mf_item *item = &request->items[items->next];
+        if (mf__table_find(&items->ids, mf__bytes_of(item->id)) != items->next)
+            continue;
+        bytes += bytes_of(items, item);
+        if (bytes > PART_BYTES && items->count > 0)
+            break;
+        if (is_marker(item->id))
+            item->result = items->removes ? MF_EGONE : MF_EINVAL;
+        else
+            items->places[items->count++] = items->next;
+    }
+}
+
+static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    items_op *items = (items_op *)op;
+
+    if (error != NULL) {
+        mf__op_fail_as(op, error);
+        return;
+    }
+    mf_bytes key =
+        mf__key(op->etcd, &op->arena, "_mf/requests/%s.%zu", items->request->token, items->next);
+    fill_part(items);
+    mf_txn *txn = mf__txn_new(&op->arena, 1, items->count + 2, 1);
+    mf__txn_if_mod(txn, key, 0);
+    mf__txn_then(txn, mf__op_put(&op->arena, key, (mf_bytes){0}, lease->id));
+    mf__txn_else(txn, mf__op_get(&op->arena, key));
+    for (size_t i = 0; i < items->count; i++) {
+        const mf_item *item = &items->request->items[items->places[i]];
+        mf_txn *one = items->removes ? remove_one(op, item) : submit_one(op, item);
+        mf__txn_then(txn, mf__op_txn(&op->arena, one));
+    }
+    if (items->removes)
+        mf__txn_then(txn, mf__op_put(&op->arena, mf__removals_key(op), (mf_bytes){0}, 0));
+    op->rescue = mf__key_leases_take_again;
+    mf__op_transact(op, txn, on_part);
+}
+
+static void start(mf_broker *broker, mf_items_request *request, bool removes)
+{
+    items_op *items = mf__op_new(broker, &request->request, sizeof *items);
+
+    if (items == NULL)
+        return;
+    mf_op *op = &items->op;
+    items->request = request;
+    items->removes = removes;
+    items->places = MF_ARENA_NEW(&op->arena, size_t, request->count);
+    mf__table_init(&items->ids, &op->arena, request->count);
+    for (size_t i = 0; i < request->count; i++)
+        mf__table_add(&items->ids, mf__bytes_of(request->items[i].id), i);
+    mf__key_leases_take(&op->etcd->marks, op, 1, next_part);
+}
+
+void mf__etcd_submit(mf_broker *broker, mf_items_request *request)
+{
+    start(broker, request, false);
+}
+
+void mf__etcd_remove(mf_broker *broker, mf_items_request *request)
+{
+    start(broker, request, true);
+}

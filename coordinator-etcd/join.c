@@ -1,0 +1,343 @@
+/* join and leave.
+ *
+ * A join grants a lease, reads who has the name, and puts the node key if nothing has changed
+ * meanwhile: it may be refused for being late, never overwrite. A takeover ends the other session's
+ * leases first, so that one that is cut off half way finds the rest to do when it comes again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+typedef struct join_op {
+    mf_op op; /* first */
+    mf_join_request *request;
+    int64_t lease;         /* being granted */
+    int64_t node_revision; /* 0: the name is free */
+    int64_t end_revision;  /* of what is left of this session's own end */
+    int64_t holder_lease;
+    mf_etcd_document holder;
+    mf_revokes revokes;
+    int64_t asked_us;
+} join_op;
+
+static void on_read(mf_op *op);
+
+/* The name is free, ours, or was freed. */
+
+static void on_marks_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    (void)lease;
+    if (error != NULL)
+        mf__op_fail_as(op, error);
+    else
+        mf__op_end(op);
+}
+
+static void on_claims_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    (void)lease;
+    if (error != NULL)
+        mf__op_fail_as(op, error);
+    else
+        mf__key_leases_take(&op->etcd->marks, op, 0, on_marks_ready);
+}
+
+/* The leases that the first claims and requests need are there when the join is answered, so that
+ * these are one call each. */
+static void on_joined(mf_op *op)
+{
+    if (op->error.code != MF_OK)
+        mf__op_fail_as(op, &op->error);
+    else
+        mf__key_leases_take(&op->session->claims, op, 0, on_claims_ready);
+}
+
+static void on_put(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+
+    if (!mf__op_txn_answer(op)->succeeded) {
+        mf__op_fail(op, MF_ESTALE, "join: node \"%s\" has changed meanwhile",
+                    join->request->session->node);
+        return;
+    }
+    /* When the holder was another session: its lease, which keeps nothing of it any more. */
+    mf__op_revoke(op, &join->revokes, join->holder_lease, on_joined);
+}
+
+/* The session's lease, or that of the holder's end, has lapsed; nothing was put. */
+static bool lease_is_gone(mf_op *op, const mf_error *error)
+{
+    (void)error;
+    if (op->rpc.grpc != MF_GRPC_NOT_FOUND)
+        return false;
+    op->session->lease = 0;
+    mf__key_leases_forget(&op->etcd->marks, op->lease);
+    mf__op_fail(op, MF_EUNREACHABLE, "join: a lease has lapsed meanwhile");
+    return true;
+}
+
+static void put_node(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    join_op *join = (join_op *)op;
+    mf_etcd_session *session = op->session;
+    mf_bytes key = mf__bytes_of(session->node_key);
+    mf_txn *txn = mf__txn_new(&op->arena, 2, 2, 0);
+
+    if (error != NULL) {
+        mf__op_fail_as(op, error);
+        return;
+    }
+    mf__txn_if_mod(txn, key, join->node_revision);
+    mf__txn_if_mod(txn, mf__session_end_key(op, session->token), join->end_revision);
+    mf__txn_then(txn, mf__op_put(&op->arena, key, op->guard, session->lease));
+    if (lease != NULL)
+        mf__txn_then(txn, mf__op_put(&op->arena, mf__session_end_key(op, join->holder.token),
+                                     mf__number_text(op, join->holder.epoch), lease->id));
+    op->rescue = lease_is_gone;
+    mf__op_transact(op, txn, on_put);
+}
+
+/* The name is another session's. */
+
+static void on_holder_revoked(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+
+    if (op->error.code != MF_OK)
+        mf__op_fail_as(op, &op->error);
+    else if (join->holder.token[0] != '\0')
+        mf__key_leases_take(&op->etcd->marks, op, 1, put_node);
+    else
+        put_node(op, NULL, NULL);
+}
+
+static void take_over(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+
+    if (join->holder.token[0] != '\0')
+        mf__op_revoke_marked(op, &join->revokes, join->holder.token, on_holder_revoked);
+    else
+        on_holder_revoked(op);
+}
+
+/* etcd tells the time left in whole seconds, rounded down. What is told here never grows unless the
+ * holder has renewed: as long as the new answer allows for the end that was told before, that
+ * stays. etcd is late to end a lease, by up to a second: until then it is told as about to end. */
+enum { ABOUT_TO_MS = 200 };
+
+static void estimate_end(mf_op *op, const Etcd__LeaseTimeToLiveResponse *left)
+{
+    join_op *join = (join_op *)op;
+    mf_etcd_session *session = op->session;
+    int64_t now = mf_loop_now_us(op->etcd->broker.loop);
+    int64_t ttl = left->ttl > 0 ? left->ttl : 0;
+    int64_t most = left->grantedttl > 0 && left->grantedttl < ttl + 1 ? left->grantedttl : ttl + 1;
+    int64_t end = now + most * 1000000;
+
+    if (strcmp(session->holder, join->request->holder) == 0 &&
+        join->asked_us + ttl * 1000000 <= session->holder_until_us &&
+        session->holder_until_us < end)
+        end = session->holder_until_us;
+    memcpy(session->holder, join->request->holder, sizeof session->holder);
+    session->holder_until_us = end;
+    int64_t remaining_ms = (end - now) / 1000;
+    join->request->remaining_ms = remaining_ms > ABOUT_TO_MS ? remaining_ms : ABOUT_TO_MS;
+    op->request->sent_us = end - join->request->remaining_ms * 1000;
+    if (op->request->sent_us > join->asked_us)
+        op->request->sent_us = join->asked_us;
+}
+
+static void on_time_left(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    const Etcd__LeaseTimeToLiveResponse *answer =
+        (const Etcd__LeaseTimeToLiveResponse *)op->rpc.answer;
+
+    estimate_end(op, answer);
+    mf__op_fail(op, MF_ENAMEINUSE, "node name \"%s\" is in use by a consumer for at least %lld ms",
+                join->request->session->node, (long long)join->request->remaining_ms);
+}
+
+static void refuse_name(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    Etcd__LeaseTimeToLiveRequest *request = mf__arena_take(&op->arena, sizeof *request);
+
+    if (join->holder.token[0] != '\0')
+        memcpy(join->request->holder, join->holder.token, sizeof join->request->holder);
+    else
+        snprintf(join->request->holder, sizeof join->request->holder, "lease-%016llx",
+                 (unsigned long long)join->holder_lease);
+    join->asked_us = mf_loop_now_us(op->etcd->broker.loop);
+    if (join->holder_lease == 0) {
+        join->request->remaining_ms = join->request->session->lease_ms;
+        mf__op_fail(op, MF_ENAMEINUSE, "node name \"%s\" is in use, by a key without a lease",
+                    join->request->session->node);
+        return;
+    }
+    etcd__lease_time_to_live_request__init(request);
+    request->id = join->holder_lease;
+    mf__op_call(op, &mf__method_time_to_live, &request->base, on_time_left);
+}
+
+/* Who has the name. */
+
+/* "_mf/ended/<token>" holds the epoch at which the session ended. */
+static bool has_ended_since(mf_op *op, const Etcd__KeyValue *end)
+{
+    uint64_t epoch;
+
+    return end != NULL && mf__number_of(&epoch, end->value) && epoch >= op->epoch;
+}
+
+static void on_read(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    const Etcd__KeyValue *node = mf__answer_get(mf__op_txn_answer(op), 0);
+    const Etcd__KeyValue *end = mf__answer_get(mf__op_txn_answer(op), 1);
+
+    join->node_revision = node != NULL ? node->mod_revision : 0;
+    join->end_revision = end != NULL ? end->mod_revision : 0;
+    if (node != NULL)
+        (void)mf__etcd_document_read(&join->holder, node->value, &op->arena);
+    bool ours = node != NULL && strcmp(join->holder.token, op->session->token) == 0;
+    if (has_ended_since(op, end) || (ours && join->holder.epoch > op->epoch)) {
+        mf__op_fail(op, MF_ESTALE, "%s", mf_strerror(MF_ESTALE));
+    } else if (node == NULL || ours) {
+        put_node(op, NULL, NULL);
+    } else {
+        join->holder_lease = node->lease;
+        if (join->request->takeover)
+            take_over(op);
+        else
+            refuse_name(op);
+    }
+}
+
+static void read_node(mf_op *op)
+{
+    mf_txn *txn = mf__txn_new(&op->arena, 0, 2, 0);
+
+    op->request->sent_us = op->rpc.sent_us;
+    mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
+    mf__txn_then(txn, mf__op_get(&op->arena, mf__session_end_key(op, op->session->token)));
+    mf__op_transact(op, txn, on_read);
+}
+
+/* The session's lease. */
+
+static void on_granted(mf_op *op)
+{
+    op->session->lease = ((join_op *)op)->lease;
+    read_node(op);
+}
+
+static void grant(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    Etcd__LeaseGrantRequest *request = mf__arena_take(&op->arena, sizeof *request);
+
+    etcd__lease_grant_request__init(request);
+    request->id = join->lease = mf__lease_new_id(op->etcd);
+    request->ttl = mf__lease_seconds(join->request->session->lease_ms);
+    mf__op_call(op, &mf__method_grant, &request->base, on_granted);
+}
+
+static void on_kept(mf_op *op)
+{
+    if (((const Etcd__LeaseKeepAliveResponse *)op->rpc.answer)->ttl > 0)
+        read_node(op);
+    else
+        grant(op);
+}
+
+void mf__etcd_join(mf_broker *broker, mf_join_request *request)
+{
+    join_op *join = mf__op_new_of(broker, &request->request, sizeof *join, request->session);
+
+    if (join == NULL)
+        return;
+    join->request = request;
+    join->op.session->over = false;
+    mf__key_leases_prepare(&join->op.session->claims);
+    mf__key_leases_prepare(&join->op.etcd->marks);
+    if (join->op.session->lease == 0)
+        grant(&join->op);
+    else
+        mf__op_call(&join->op, &mf__method_keep_alive,
+                    &mf__keep_alive_new(&join->op.arena, join->op.session->lease)->base, on_kept);
+}
+
+/* leave */
+
+typedef struct leave_op {
+    mf_op op; /* first */
+    mf_revokes revokes;
+    bool ended; /* what remains of the session is written */
+} leave_op;
+
+static void on_claims_revoked(mf_op *op)
+{
+    leave_op *leave = (leave_op *)op;
+
+    if (op->error.code != MF_OK)
+        mf__op_fail_as(op, &op->error);
+    else
+        mf__op_revoke(op, &leave->revokes, op->session->lease, mf__op_end_group);
+}
+
+static void on_ended(mf_op *op);
+
+/* With the guard: the node key goes, too. Without it, the session had lapsed already. */
+static void write_end(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    leave_op *leave = (leave_op *)op;
+    mf_bytes end = mf__session_end_key(op, op->session->token);
+    mf_txn *txn = mf__txn_new(&op->arena, 1, 2, 1);
+
+    if (error != NULL) {
+        mf__op_fail_as(op, error);
+        return;
+    }
+    if (!leave->ended) {
+        mf__guard(op, txn);
+        mf__txn_then(txn, mf__op_delete(&op->arena, mf__bytes_of(op->session->node_key)));
+    }
+    mf__txn_then(txn, mf__op_put(&op->arena, end, mf__number_text(op, op->epoch), lease->id));
+    op->rescue = mf__key_leases_take_again;
+    mf__op_transact(op, txn, on_ended);
+}
+
+static void on_ended(mf_op *op)
+{
+    leave_op *leave = (leave_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    const Etcd__KeyValue *node = mf__answer_get(answer, 0);
+    mf_etcd_document found = {0};
+
+    op->rescue = NULL;
+    if (answer->succeeded) {
+        mf__op_revoke_marked(op, &leave->revokes, op->session->token, on_claims_revoked);
+        return;
+    }
+    if (node != NULL && mf__etcd_document_read(&found, node->value, &op->arena) == MF_OK &&
+        strcmp(found.token, op->session->token) == 0 && found.epoch > op->epoch) {
+        mf__op_fail(op, MF_ESTALE, "%s", mf_strerror(MF_ESTALE));
+        return;
+    }
+    leave->ended = true;
+    mf__key_leases_take(&op->etcd->marks, op, 1, write_end);
+}
+
+void mf__etcd_leave(mf_broker *broker, mf_session_request *request)
+{
+    leave_op *leave = mf__op_new_of(broker, &request->request, sizeof *leave, request->session);
+
+    if (leave == NULL)
+        return;
+    leave->op.session->over = true;
+    mf__key_leases_take(&leave->op.etcd->marks, &leave->op, 1, write_end);
+}

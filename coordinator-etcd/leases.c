@@ -1,0 +1,196 @@
+/* Leases for keys: granted when they are needed, filled up, and left to lapse. */
+#include <assert.h>
+
+#include "internal.h"
+
+#include <stdlib.h>
+
+static void grant(mf_key_leases *leases);
+
+void mf__key_leases_init(mf_key_leases *leases, mf_etcd *etcd, int64_t ttl_s, int64_t fresh_us)
+{
+    *leases = (mf_key_leases){.etcd = etcd, .ttl_s = ttl_s, .fresh_us = fresh_us};
+    leases->waiting_last = &leases->waiting;
+    mf__arena_init(&leases->arena);
+}
+
+void mf__key_leases_clear(mf_key_leases *leases)
+{
+    assert(leases->waiting == NULL && !leases->granting);
+    while (leases->list != NULL)
+        mf__key_leases_forget(leases, leases->list->id);
+    mf__arena_clear(&leases->arena);
+}
+
+mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id)
+{
+    mf_key_lease *lease = leases->list;
+
+    while (lease != NULL && lease->id != id)
+        lease = lease->next;
+    return lease;
+}
+
+void mf__key_leases_forget(mf_key_leases *leases, int64_t id)
+{
+    mf_key_lease **at = &leases->list;
+
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    mf_key_lease *gone = *at;
+    *at = gone->next;
+    free(gone);
+}
+
+void mf__key_leases_give_back(mf_key_leases *leases, int64_t id, size_t keys)
+{
+    mf_key_lease *lease = mf__key_leases_find(leases, id);
+
+    if (lease != NULL)
+        lease->keys -= lease->keys < keys ? lease->keys : keys;
+}
+
+/* Those that nobody has renewed are gone by themselves. */
+static void drop_lapsed(mf_key_leases *leases, int64_t now_us)
+{
+    for (mf_key_lease *lease = leases->list, *next; lease != NULL; lease = next) {
+        next = lease->next;
+        if (lease->renewed_us + leases->ttl_s * 1000000 < now_us)
+            mf__key_leases_forget(leases, lease->id);
+    }
+}
+
+/* Of those that were renewed not long ago, the fullest with room. */
+static mf_key_lease *choose(mf_key_leases *leases, size_t keys)
+{
+    int64_t now = mf_loop_now_us(leases->etcd->broker.loop);
+    mf_key_lease *best = NULL;
+
+    drop_lapsed(leases, now);
+    for (mf_key_lease *lease = leases->list; lease != NULL; lease = lease->next)
+        if (lease->renewed_us + leases->fresh_us > now && lease->keys + keys <= MF_LEASE_KEYS_MAX &&
+            (best == NULL || lease->keys > best->keys))
+            best = lease;
+    return best;
+}
+
+static void give(mf_op *op, mf_key_lease *lease)
+{
+    lease->keys += op->lease_keys;
+    op->lease = lease->id;
+    op->leased(op, lease, NULL);
+}
+
+static void serve(mf_key_leases *leases)
+{
+    mf_op *op;
+    mf_key_lease *lease;
+
+    while ((op = leases->waiting) != NULL && (lease = choose(leases, op->lease_keys)) != NULL) {
+        leases->waiting = op->next_waiting;
+        if (leases->waiting == NULL)
+            leases->waiting_last = &leases->waiting;
+        give(op, lease);
+    }
+    if (leases->waiting != NULL)
+        grant(leases);
+}
+
+static void fail_waiting(mf_key_leases *leases, const mf_error *error)
+{
+    mf_op *op = leases->waiting;
+
+    leases->waiting = NULL;
+    leases->waiting_last = &leases->waiting;
+    while (op != NULL) {
+        mf_op *next = op->next_waiting;
+        op->leased(op, NULL, error);
+        op = next;
+    }
+}
+
+static void on_granted(mf_rpc *rpc, const mf_error *error)
+{
+    mf_key_leases *leases = (mf_key_leases *)((char *)rpc - offsetof(mf_key_leases, rpc));
+    mf_key_lease *lease = error->code == MF_OK ? calloc(1, sizeof *lease) : NULL;
+    mf_error none;
+
+    leases->granting = false;
+    mf__arena_clear(&leases->arena);
+    if (lease == NULL) {
+        mf_error_set(&none, MF_ENOMEM, "etcd: out of memory");
+        fail_waiting(leases, error->code == MF_OK ? &none : error);
+        return;
+    }
+    lease->id = leases->granted_id;
+    lease->renewed_us = rpc->sent_us;
+    lease->next = leases->list;
+    leases->list = lease;
+    serve(leases);
+}
+
+int64_t mf__lease_new_id(mf_etcd *etcd)
+{
+    int64_t id = (int64_t)(mf_loop_random(etcd->broker.loop) >> 1);
+
+    return id != 0 ? id : 1;
+}
+
+/* The id is ours, and new at each try: a grant whose answer was lost leaves a lease without keys,
+ * which lapses. */
+static void grant(mf_key_leases *leases)
+{
+    if (leases->granting)
+        return;
+    leases->granting = true;
+    leases->granted_id = mf__lease_new_id(leases->etcd);
+    leases->rpc = (mf_rpc){.done = on_granted};
+    Etcd__LeaseGrantRequest *request = MF_ARENA_NEW(&leases->arena, Etcd__LeaseGrantRequest, 1);
+    etcd__lease_grant_request__init(request);
+    request->ttl = leases->ttl_s;
+    request->id = leases->granted_id;
+    mf__rpc_start(&leases->rpc, leases->etcd->calls, &mf__method_grant, &request->base,
+                  &leases->arena);
+}
+
+void mf__key_leases_prepare(mf_key_leases *leases)
+{
+    if (choose(leases, MF_LEASE_KEYS_MAX / 2) == NULL)
+        grant(leases);
+}
+
+const mf_key_lease *mf__key_leases_next(mf_key_leases *leases)
+{
+    return choose(leases, 1);
+}
+
+void mf__key_leases_take(mf_key_leases *leases, mf_op *op, size_t keys, mf_lease_fn fn)
+{
+    mf_key_lease *lease = leases->waiting == NULL ? choose(leases, keys) : NULL;
+
+    op->leases = leases;
+    op->leased = fn;
+    op->lease_keys = keys;
+    op->next_waiting = NULL;
+    if (lease == NULL) {
+        *leases->waiting_last = op;
+        leases->waiting_last = &op->next_waiting;
+        grant(leases);
+        return;
+    }
+    give(op, lease);
+    mf__key_leases_prepare(leases);
+}
+
+bool mf__key_leases_take_again(mf_op *op, const mf_error *error)
+{
+    (void)error;
+    if (op->rpc.grpc != MF_GRPC_NOT_FOUND || op->retaken)
+        return false;
+    op->retaken = true;
+    mf__key_leases_forget(op->leases, op->lease);
+    mf__key_leases_take(op->leases, op, op->lease_keys, op->leased);
+    return true;
+}

@@ -1,0 +1,219 @@
+/* claimable and tasks: pages over the keys of all tasks, without their values.
+ *
+ * Keys come in order of their bytes, so what belongs to task "a" need not follow it at once: "a-b"
+ * sorts before "a/owner". What a page leaves open about its last tasks is asked for by name. */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "table.h"
+
+/* A task has up to four keys of ours. */
+enum { KEYS_PER_TASK = 4, KEYS_MOST = 4096, OPEN_AT_ONCE = 120, RECORDS_MOST = 120 };
+
+typedef struct listed {
+    const char *id;
+    bool owned;
+} listed;
+
+typedef struct listing_op {
+    mf_op op; /* first */
+    mf_page_request *request;
+    bool records;         /* all tasks, with all about them */
+    mf_bytes prefix, end; /* of the keys of tasks */
+    listed *tasks;
+    size_t count;
+    mf_table ids;
+    size_t *open; /* tasks whose owner key may come behind this page */
+    size_t open_count, open_done;
+} listing_op;
+
+static bool is_before(mf_bytes a, mf_bytes b)
+{
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+    return order < 0 || (order == 0 && a.len < b.len);
+}
+
+/* The cursor is the last key behind the prefix, cut where no key of ours can be so long, or before
+ * a zero byte; both are somebody else's. A byte behind it makes the next page begin after those. */
+static void set_cursor(listing_op *listing, mf_bytes last)
+{
+    char *cursor = listing->request->cursor;
+    size_t length = last.len < MF_CURSOR_SIZE - 2 ? last.len : MF_CURSOR_SIZE - 2;
+    const uint8_t *zero = memchr(last.data, '\0', length);
+
+    if (zero != NULL)
+        length = (size_t)(zero - last.data);
+    memcpy(cursor, last.data, length);
+    cursor[length] = '\0';
+    if (length < last.len) {
+        cursor[length] = zero != NULL ? '\x01' : '\xff';
+        cursor[length + 1] = '\0';
+    }
+}
+
+static mf_bytes first_key(listing_op *listing)
+{
+    const char *cursor = listing->request->cursor;
+    size_t length = strlen(cursor);
+    bool starts = length == 0;
+    mf_bytes key = {.len = listing->prefix.len + length + !starts};
+
+    key.data = mf__arena_take(&listing->op.arena, key.len);
+    memcpy(key.data, listing->prefix.data, listing->prefix.len);
+    memcpy(key.data + listing->prefix.len, cursor, length); /* and a zero byte behind it */
+    return key;
+}
+
+/* The page. */
+
+static void finish_claimable(listing_op *listing)
+{
+    mf_page_request *request = listing->request;
+    mf_task_record *records = MF_ARENA_NEW(&listing->op.arena, mf_task_record, listing->count);
+
+    for (size_t i = 0; i < listing->count; i++)
+        if (!listing->tasks[i].owned)
+            records[request->count++].id = listing->tasks[i].id;
+    request->records = records;
+    mf__op_end(&listing->op);
+}
+
+static void ask_open(mf_op *op);
+
+static void on_open(mf_op *op)
+{
+    listing_op *listing = (listing_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+
+    for (size_t i = 0; i < answer->n_responses; i++)
+        listing->tasks[listing->open[listing->open_done++]].owned = mf__answer_exists(answer, i);
+    ask_open(op);
+}
+
+static void ask_open(mf_op *op)
+{
+    listing_op *listing = (listing_op *)op;
+    size_t left = listing->open_count - listing->open_done;
+    size_t count = left < OPEN_AT_ONCE ? left : OPEN_AT_ONCE;
+
+    if (count == 0) {
+        finish_claimable(listing);
+        return;
+    }
+    mf_txn *txn = mf__txn_new(&op->arena, 0, count, 0);
+    for (size_t i = 0; i < count; i++) {
+        const char *id = listing->tasks[listing->open[listing->open_done + i]].id;
+        mf__txn_then(txn, mf__op_count(&op->arena, mf__task_keys(op->etcd, &op->arena, id).owner));
+    }
+    mf__op_transact(op, txn, on_open);
+}
+
+static void find_open(listing_op *listing, mf_bytes last)
+{
+    mf_op *op = &listing->op;
+
+    listing->open = MF_ARENA_NEW(&op->arena, size_t, listing->count);
+    for (size_t i = 0; i < listing->count; i++) {
+        mf_bytes owner = mf__task_keys(op->etcd, &op->arena, listing->tasks[i].id).owner;
+        if (!listing->tasks[i].owned && is_before(last, owner))
+            listing->open[listing->open_count++] = i;
+    }
+}
+
+static void note_key(listing_op *listing, mf_bytes key)
+{
+    mf_bytes rest = mf__key_rest(listing->op.etcd, key, "tasks/"), id, part;
+
+    if (!mf__key_split(rest, &id, &part)) {
+        const char *text = mf__key_is_marker(id) ? NULL : mf__key_id(&listing->op.arena, id);
+        if (text == NULL)
+            return;
+        mf__table_add(&listing->ids, id, listing->count);
+        listing->tasks[listing->count++].id = text;
+    } else if (mf__bytes_are(part, "owner")) {
+        size_t at = mf__table_find(&listing->ids, id);
+        if (at != MF_TABLE_NONE)
+            listing->tasks[at].owned = true;
+    }
+}
+
+static void on_records(mf_op *op)
+{
+    listing_op *listing = (listing_op *)op;
+    mf_page_request *request = listing->request;
+    const char **ids = MF_ARENA_NEW(&op->arena, const char *, listing->count);
+
+    for (size_t i = 0; i < listing->count; i++)
+        ids[i] = listing->tasks[i].id;
+    mf_task_record *records = mf__records_read(op, ids, listing->count);
+    for (size_t i = 0; i < listing->count; i++)
+        if (records[i].code != MF_EGONE)
+            records[request->count++] = records[i];
+    request->records = records;
+    mf__op_end(op);
+}
+
+static void ask_records(listing_op *listing)
+{
+    const char **ids = MF_ARENA_NEW(&listing->op.arena, const char *, listing->count);
+
+    for (size_t i = 0; i < listing->count; i++)
+        ids[i] = listing->tasks[i].id;
+    mf__records_ask(&listing->op, ids, listing->count, on_records);
+}
+
+static void on_keys(mf_op *op)
+{
+    listing_op *listing = (listing_op *)op;
+    const Etcd__RangeResponse *page = mf__op_range_answer(op);
+    size_t used = 0;
+
+    listing->tasks = MF_ARENA_NEW(&op->arena, listed, page->n_kvs);
+    mf__table_init(&listing->ids, &op->arena, page->n_kvs);
+    while (used < page->n_kvs && (!listing->records || listing->count < RECORDS_MOST))
+        note_key(listing, page->kvs[used++]->key);
+    listing->request->cursor[0] = '\0';
+    bool more = page->more || used < page->n_kvs;
+    mf_bytes last = more && used > 0 ? page->kvs[used - 1]->key : (mf_bytes){0};
+    if (last.len > 0)
+        set_cursor(listing, mf__key_rest(op->etcd, last, "tasks/"));
+    if (listing->records) {
+        ask_records(listing);
+        return;
+    }
+    if (last.len > 0)
+        find_open(listing, last);
+    ask_open(op);
+}
+
+static void list(mf_broker *broker, mf_page_request *request, bool records)
+{
+    listing_op *listing = mf__op_new(broker, &request->request, sizeof *listing);
+
+    if (listing == NULL)
+        return;
+    mf_op *op = &listing->op;
+    size_t tasks = records && request->limit > RECORDS_MOST ? RECORDS_MOST : request->limit;
+    size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
+    listing->request = request;
+    listing->records = records;
+    request->count = 0;
+    listing->prefix = mf__key(op->etcd, &op->arena, "tasks/");
+    listing->end = mf__bytes_after_prefix(&op->arena, listing->prefix);
+    Etcd__RangeRequest *range = mf__range_new(&op->arena, first_key(listing), listing->end);
+    range->limit = (int64_t)keys;
+    range->keys_only = true;
+    mf__op_call(op, &mf__method_range, &range->base, on_keys);
+}
+
+void mf__etcd_claimable(mf_broker *broker, mf_page_request *request)
+{
+    list(broker, request, false);
+}
+
+void mf__etcd_tasks(mf_broker *broker, mf_page_request *request)
+{
+    list(broker, request, true);
+}

@@ -1,0 +1,432 @@
+/* renew.
+ *
+ * First the leases are kept alive: the session's, and those that the claims are on. Then, by the
+ * same member, the node key is read and the keys on each lease are listed: a claim whose owner key
+ * is not among them is lost, whoever did it. The read also shows that the member which kept the
+ * leases alive was part of a majority then; one that was cut off and does not know it would not
+ * have answered. All must have been answered in one term: after an election, what an old leader
+ * granted does not count.
+ *
+ * Whether a claim's task is still there is known from the watch. What the watch cannot vouch for is
+ * read: claims that it has not seen the whole time, those whose task key has changed, and all of
+ * them when there was a removal that it has yet to tell of. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "table.h"
+
+enum { CHECKS_AT_ONCE = 60 }; /* two reads each */
+
+/* The claims of one lease. */
+typedef struct renewed_lease {
+    mf_part part; /* first */
+    int64_t id;
+    int64_t renewed_before_us; /* 0: not known */
+    bool gone;
+    const Etcd__LeaseTimeToLiveResponse *listing;
+    mf_table keys; /* those listed */
+} renewed_lease;
+
+typedef struct renew_op {
+    mf_op op; /* first */
+    mf_renew_request *request;
+    mf_etcd_link *link;
+    renewed_lease *leases; /* the session's first */
+    size_t count;
+    uint64_t term;
+    mf_part node_part;
+    const Etcd__KeyValue *node;
+    bool doubtful;  /* there was a removal that the watch has not told of */
+    size_t *checks; /* indices of claims to be read */
+    size_t check_count, checked;
+    size_t *former; /* of those, claims on a task's former life */
+    size_t former_count, moved;
+    int64_t former_lease, former_until_us;
+} renew_op;
+
+static renewed_lease *find_lease(renew_op *renew, int64_t id)
+{
+    for (size_t i = 0; i < renew->count; i++)
+        if (renew->leases[i].id == id)
+            return &renew->leases[i];
+    return NULL;
+}
+
+static mf_claim *claim_at(const renew_op *renew, size_t index)
+{
+    return renew->request->lease->claims[index];
+}
+
+static void lose(renew_op *renew, size_t index, int code)
+{
+    mf_renew_request *request = renew->request;
+
+    request->lost[request->lost_count++] = (mf_lost_claim){.index = index, .code = code};
+    mf__claim_note_ended(&renew->op, claim_at(renew, index));
+}
+
+/* Claims on removed tasks. They are in force until they are released or their leases end, but must
+ * not be renewed with the others: their owner keys move to a lease that lasts for as long as they
+ * would have lasted. */
+
+static void move_former(mf_op *op);
+
+static void on_moved(mf_op *op)
+{
+    move_former(op);
+}
+
+static void move_former(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+    size_t left = renew->former_count - renew->moved;
+    size_t count = left < CHECKS_AT_ONCE ? left : CHECKS_AT_ONCE;
+    mf_bytes owner = mf__bytes_copy(&op->arena, mf__bytes_of(op->session->owner_json));
+
+    if (count == 0) {
+        mf__op_end(op);
+        return;
+    }
+    mf_txn *txn = mf__txn_new(&op->arena, 0, count, 0);
+    for (size_t i = 0; i < count; i++) {
+        const mf_claim *claim = claim_at(renew, renew->former[renew->moved++]);
+        mf_bytes key = mf__task_keys(op->etcd, &op->arena, claim->id).owner;
+        mf_txn *one = mf__txn_new(&op->arena, 2, 1, 0);
+        mf__claim_if_owned(op, one, key, claim);
+        mf__txn_then(one, mf__op_put(&op->arena, key, owner, renew->former_lease));
+        mf__txn_then(txn, mf__op_txn(&op->arena, one));
+        mf__key_leases_give_back(&op->session->claims, (int64_t)claim->group, 1);
+    }
+    mf__op_transact(op, txn, on_moved);
+}
+
+static void begin_move(renew_op *renew)
+{
+    mf_op *op = &renew->op;
+    int64_t left_us = renew->former_until_us - mf_loop_now_us(op->etcd->broker.loop);
+    Etcd__LeaseGrantRequest *request = mf__arena_take(&op->arena, sizeof *request);
+
+    etcd__lease_grant_request__init(request);
+    request->id = renew->former_lease = mf__lease_new_id(op->etcd);
+    request->ttl = left_us > 1000000 ? mf__lease_seconds(left_us / 1000) : 1;
+    mf__op_call(op, &mf__method_grant, &request->base, move_former);
+}
+
+static void note_former(renew_op *renew, size_t index)
+{
+    const mf_claim *claim = claim_at(renew, index);
+    const renewed_lease *lease = find_lease(renew, (int64_t)claim->group);
+    int64_t since =
+        lease->renewed_before_us != 0 ? lease->renewed_before_us : renew->op.request->sent_us;
+    int64_t until = since + renew->request->session->lease_ms * 1000;
+
+    if (until > renew->former_until_us)
+        renew->former_until_us = until;
+    renew->former[renew->former_count++] = index;
+}
+
+/* Claims that are read. */
+
+static void check_rest(mf_op *op);
+
+static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
+                  const Etcd__KeyValue *owner, int64_t revision)
+{
+    const mf_claim *claim = claim_at(renew, index);
+
+    if (owner == NULL || owner->create_revision != mf__claim_revision(claim) ||
+        owner->lease != (int64_t)claim->group ||
+        !mf__bytes_are(owner->value, renew->op.session->owner_json)) {
+        lose(renew, index, task != NULL ? MF_ELATE : MF_EGONE);
+    } else if (task == NULL || task->create_revision > owner->create_revision) {
+        lose(renew, index, MF_EGONE);
+        note_former(renew, index);
+    } else {
+        mf__claim_note_held(&renew->op, claim, revision);
+    }
+}
+
+static void on_checked(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
+
+    for (size_t i = 0; i + 1 < answer->n_responses; i += 2)
+        judge(renew, renew->checks[renew->checked++], mf__answer_get(answer, i),
+              mf__answer_get(answer, i + 1), revision);
+    check_rest(op);
+}
+
+static void check_rest(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+    size_t left = renew->check_count - renew->checked;
+    size_t count = left < CHECKS_AT_ONCE ? left : CHECKS_AT_ONCE;
+
+    if (count == 0 && renew->former_count > 0) {
+        begin_move(renew);
+        return;
+    }
+    if (count == 0) {
+        mf__op_end(op);
+        return;
+    }
+    mf_txn *txn = mf__txn_new(&op->arena, 0, 2 * count, 0);
+    for (size_t i = 0; i < count; i++) {
+        const mf_claim *claim = claim_at(renew, renew->checks[renew->checked + i]);
+        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, claim->id);
+        mf__txn_then(txn, mf__op_get(&op->arena, keys.task));
+        mf__txn_then(txn, mf__op_get(&op->arena, keys.owner));
+    }
+    mf__op_transact(op, txn, on_checked);
+}
+
+/* The claims, by what is known. */
+
+static void index_keys(renew_op *renew, renewed_lease *lease)
+{
+    const Etcd__LeaseTimeToLiveResponse *listing = lease->listing;
+
+    mf__table_init(&lease->keys, &renew->op.arena, listing->n_keys);
+    for (size_t i = 0; i < listing->n_keys; i++)
+        mf__table_add(&lease->keys, listing->keys[i], i);
+}
+
+static bool is_certain(renew_op *renew, const mf_claim *claim, uint32_t watch)
+{
+    mf_op *op = &renew->op;
+    const renewed_lease *lease = find_lease(renew, (int64_t)claim->group);
+    const mf_held_claim *known = mf__held_find(&op->session->held, mf__claim_hash(claim));
+
+    return !renew->doubtful && watch != 0 && known != NULL && known->watch == watch &&
+           known->revision == mf__claim_revision(claim) &&
+           mf__table_has(&lease->keys, mf__task_keys(op->etcd, &op->arena, claim->id).owner);
+}
+
+static void sort_claims(renew_op *renew)
+{
+    mf_renew_request *request = renew->request;
+    uint32_t watch = mf__etcd_watch_state(renew->op.etcd).number;
+
+    renew->checks = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    for (size_t i = 0; i < request->count; i++) {
+        const mf_claim *claim = claim_at(renew, i);
+        if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
+            renew->checks[renew->check_count++] = i;
+    }
+    check_rest(&renew->op);
+}
+
+/* How many keys are on the lease is known exactly now, but for those that are being put. */
+static void note_listing(renew_op *renew, const renewed_lease *lease)
+{
+    mf_key_leases *leases = &renew->op.session->claims;
+    mf_key_lease *known = mf__key_leases_find(leases, lease->id);
+
+    if (lease->gone)
+        mf__key_leases_forget(leases, lease->id);
+    else if (known != NULL && known->keys > lease->listing->n_keys + known->being_put)
+        known->keys = lease->listing->n_keys + known->being_put;
+}
+
+static void on_listed(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+
+    if (renew->leases[0].gone)
+        op->session->lease = 0;
+    if (op->error.code != MF_OK) {
+        mf__op_fail_as(op, &op->error);
+    } else if (!mf__guard_holds(op, renew->node)) {
+        mf__guard_refused(op, renew->node);
+    } else if (renew->leases[0].gone) {
+        mf__op_fail(op, MF_ENOSESSION, "%s", mf_strerror(MF_ENOSESSION));
+    } else {
+        for (size_t i = 1; i < renew->count; i++) {
+            if (!renew->leases[i].gone)
+                index_keys(renew, &renew->leases[i]);
+            note_listing(renew, &renew->leases[i]);
+        }
+        sort_claims(renew);
+    }
+}
+
+/* The second round. */
+
+static void check_term(renew_op *renew, const Etcd__ResponseHeader *header)
+{
+    uint64_t term = header != NULL ? header->raft_term : 0;
+    mf_error error;
+
+    if (renew->term == 0)
+        renew->term = term;
+    if (renew->term == term)
+        return;
+    mf_error_set(&error, MF_EUNKNOWN, "renew: the leader has changed meanwhile");
+    mf__op_note_error(&renew->op, &error);
+}
+
+static void each_listing(mf_op *op, mf_part *part, const mf_error *error)
+{
+    renewed_lease *lease = (renewed_lease *)part;
+
+    if (error->code != MF_OK) {
+        mf__op_note_error(op, error);
+        return;
+    }
+    lease->listing = (const Etcd__LeaseTimeToLiveResponse *)part->rpc.answer;
+    lease->gone = lease->listing->ttl <= 0;
+}
+
+static void on_node(mf_op *op, mf_part *part, const mf_error *error)
+{
+    renew_op *renew = (renew_op *)op;
+    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)part->rpc.answer;
+
+    if (error->code != MF_OK) {
+        mf__op_note_error(op, error);
+        return;
+    }
+    const Etcd__KeyValue *removals = mf__answer_get(answer, 1);
+    check_term(renew, answer->header);
+    renew->node = mf__answer_get(answer, 0);
+    renew->doubtful =
+        removals != NULL && removals->mod_revision > mf__etcd_watch_state(op->etcd).revision;
+}
+
+static void list_keys(renew_op *renew, renewed_lease *lease)
+{
+    mf_op *op = &renew->op;
+    Etcd__LeaseTimeToLiveRequest *request = mf__arena_take(&op->arena, sizeof *request);
+
+    etcd__lease_time_to_live_request__init(request);
+    request->id = lease->id;
+    request->keys = true;
+    mf__op_part(op, &lease->part, renew->link, &mf__method_time_to_live, &request->base,
+                each_listing);
+}
+
+static void on_kept(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+    mf_txn *txn = mf__txn_new(&op->arena, 0, 2, 0);
+
+    if (op->error.code != MF_OK) {
+        mf__op_fail_as(op, &op->error);
+        return;
+    }
+    mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
+    mf__txn_then(txn, mf__op_get(&op->arena, mf__removals_key(op)));
+    op->then = on_listed;
+    mf__op_part(op, &renew->node_part, renew->link, &mf__method_txn, &txn->message.base, on_node);
+    for (size_t i = 1; i < renew->count; i++)
+        if (!renew->leases[i].gone)
+            list_keys(renew, &renew->leases[i]);
+}
+
+/* The first round. */
+
+static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
+{
+    renew_op *renew = (renew_op *)op;
+    renewed_lease *lease = (renewed_lease *)part;
+    const Etcd__LeaseKeepAliveResponse *answer =
+        (const Etcd__LeaseKeepAliveResponse *)part->rpc.answer;
+    mf_key_lease *known = mf__key_leases_find(&op->session->claims, lease->id);
+
+    if (error->code != MF_OK) {
+        mf__op_note_error(op, error);
+        return;
+    }
+    check_term(renew, answer->header);
+    lease->gone = answer->ttl <= 0;
+    if (known != NULL && !lease->gone) {
+        lease->renewed_before_us = known->renewed_us;
+        known->renewed_us = part->rpc.sent_us;
+    }
+    if (part->rpc.sent_us < op->request->sent_us || op->request->sent_us == 0)
+        op->request->sent_us = part->rpc.sent_us;
+}
+
+static void add_id(int64_t *ids, size_t *count, int64_t id)
+{
+    size_t at = *count;
+
+    while (at > 0 && ids[at - 1] != id)
+        at--;
+    if (at == 0)
+        ids[(*count)++] = id;
+}
+
+static bool is_aging(const renew_op *renew, const mf_key_lease *lease)
+{
+    return mf_loop_now_us(renew->op.etcd->broker.loop) - lease->renewed_us >
+           renew->op.session->claims.fresh_us / 4;
+}
+
+/* Claims come in long runs of one lease, if it is not one for all. The lease for the next claims is
+ * kept alive as well. */
+static void find_leases(renew_op *renew)
+{
+    const mf_renew_request *request = renew->request;
+    const mf_key_lease *next = mf__key_leases_next(&renew->op.session->claims);
+    int64_t *ids = MF_ARENA_NEW(&renew->op.arena, int64_t, request->count + 2);
+    size_t count = 0;
+
+    add_id(ids, &count, renew->op.session->lease);
+    for (size_t i = 0; i < request->count; i++)
+        add_id(ids, &count, (int64_t)claim_at(renew, i)->group);
+    if (next != NULL && is_aging(renew, next))
+        add_id(ids, &count, next->id);
+    renew->leases = MF_ARENA_NEW(&renew->op.arena, renewed_lease, count);
+    for (renew->count = 0; renew->count < count; renew->count++)
+        renew->leases[renew->count].id = ids[renew->count];
+}
+
+static void keep_alive(mf_op *op)
+{
+    renew_op *renew = (renew_op *)op;
+
+    find_leases(renew);
+    op->then = on_kept;
+    for (size_t i = 0; i < renew->count; i++)
+        mf__op_part(op, &renew->leases[i].part, renew->link, &mf__method_keep_alive,
+                    &mf__keep_alive_new(&op->arena, renew->leases[i].id)->base, each_kept);
+}
+
+/* A handle by which the session has not joined learns the session's lease from its node key. */
+static void on_unknown(mf_op *op)
+{
+    const Etcd__RangeResponse *answer = mf__op_range_answer(op);
+    const Etcd__KeyValue *node = answer->n_kvs == 1 ? answer->kvs[0] : NULL;
+
+    if (!mf__guard_holds(op, node)) {
+        mf__guard_refused(op, node);
+        return;
+    }
+    op->session->lease = node->lease;
+    keep_alive(op);
+}
+
+void mf__etcd_renew(mf_broker *broker, mf_renew_request *request)
+{
+    renew_op *renew = mf__op_new_of(broker, &request->request, sizeof *renew, request->session);
+
+    if (renew == NULL)
+        return;
+    mf_op *op = &renew->op;
+    renew->request = request;
+    request->lost_count = 0;
+    request->request.sent_us = 0;
+    renew->link = mf__etcd_renewal_link(op->etcd);
+    if (op->session->lease != 0)
+        keep_alive(op);
+    else
+        mf__op_call(
+            op, &mf__method_range,
+            &mf__range_new(&op->arena, mf__bytes_of(op->session->node_key), (mf_bytes){0})->base,
+            on_unknown);
+}
