@@ -49,13 +49,16 @@ static int open_linked(mf_loop *loop, const char *driver, const char *url)
 static int submit_and_list(mf_loop *loop)
 {
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
-    mf_task_spec task = {.id = "hello", .properties = "{\"greeting\":\"hello\"}"};
+    mf_task_spec task;
     mf_error error;
     const mf_error *why = NULL;
     mf_broker *broker = NULL;
     mf_client *client = NULL;
     size_t count = 0;
 
+    memset(&task, 0, sizeof(task));
+    task.id = "hello";
+    task.properties = "{\"greeting\":\"hello\"}";
     options.name_space = "outside";
     if (mf_broker_open(&broker, "embedded://", &options, loop, &error) != 0 ||
         mf_client_open(&client, broker, &error) != 0 ||
