@@ -11,7 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Ignored signals and the mask survive exec, and are not the command's business. */
+/* Ignored signals and the mask survive exec, and are not the command's business. What was sent to
+ * the child until now takes effect. */
 static void reset_signals(void)
 {
     sigset_t none;
@@ -51,13 +52,19 @@ static void run_child(const spawn_order *order, pid_t parent)
     _exit(SPAWN_NO_COMMAND);
 }
 
+/* Signals are blocked until the child has its own dispositions: one that came while the guard's, to
+ * ignore it, were still in force would be lost. */
 pid_t spawn(const spawn_order *order)
 {
+    sigset_t all, before;
     pid_t parent = getpid();
-    pid_t pid = fork();
 
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
     if (pid == 0)
         run_child(order, parent);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     /* In both, so that the group is there for whoever is first. EACCES: the child has exec'd. */
     if (pid > 0)
         setpgid(pid, pid);

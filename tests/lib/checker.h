@@ -29,8 +29,8 @@
 typedef struct log_checker log_checker;
 
 typedef struct checker_report {
-  size_t tasks, claims, processes, takeovers, violations;
-  int64_t longest_takeover_us;
+    size_t tasks, claims, processes, takeovers, violations;
+    int64_t longest_takeover_us;
 } checker_report;
 
 log_checker *checker_new(void);
@@ -48,7 +48,7 @@ void checker_expect(log_checker *checker, const char *task);
 void checker_fault(log_checker *checker, const char *node, int64_t at_us);
 
 /* Applies the rules, and writes a line for each violation to `out`. */
-void checker_run(log_checker *checker, int64_t takeover_limit_us,
-                 size_t least_takeovers, FILE *out, checker_report *report);
+void checker_run(log_checker *checker, int64_t takeover_limit_us, size_t least_takeovers, FILE *out,
+                 checker_report *report);
 
 #endif

@@ -61,19 +61,25 @@ int guard_fixture_setup(void **state)
     return guard_attach(fixture->guard, fixture->base, &events, fixture);
 }
 
-int guard_fixture_teardown(void **state)
+void guard_fixture_remove_directory(guard_fixture *fixture)
 {
-    guard_fixture *fixture = *state;
     char path[128];
 
-    guard_close(fixture->guard);
-    event_base_free(fixture->base);
-    close(fixture->fifo);
     path_of(fixture, "alive", path, sizeof path);
     unlink(path);
     path_of(fixture, "output", path, sizeof path);
     unlink(path);
     rmdir(fixture->directory);
+}
+
+int guard_fixture_teardown(void **state)
+{
+    guard_fixture *fixture = *state;
+
+    guard_close(fixture->guard);
+    event_base_free(fixture->base);
+    close(fixture->fifo);
+    guard_fixture_remove_directory(fixture);
     free(fixture);
     return 0;
 }

@@ -29,6 +29,7 @@ typedef struct guard_fixture {
  */
 int guard_fixture_setup(void **state);
 int guard_fixture_teardown(void **state);
+void guard_fixture_remove_directory(guard_fixture *fixture);
 
 /* Starts `sh -c script` with a deadline that many milliseconds from now; the
  * script runs with the FIFO as descriptor 9. Returns its number. Output goes to

@@ -137,6 +137,21 @@ static void test_signals(void **state)
     assert_true(guard_fixture_wait_all_dead(fixture));
 }
 
+/* A signal right behind the start is not lost, however far the command has come. */
+static void test_signal_at_once(void **state)
+{
+    guard_fixture *fixture = *state;
+
+    for (int i = 0; i < 50; i++) {
+        int number = guard_fixture_start(fixture, "exec sleep 100", 60000);
+        assert_true(guard_fixture_wait(fixture, &fixture->started, i + 1));
+        guard_signal(fixture->guard, fixture->slots[number], SIGINT);
+    }
+    assert_true(guard_fixture_wait(fixture, &fixture->ended, 50));
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(fixture->ends[i].status, SIGINT);
+}
+
 /* What a command leaves behind when it ends by itself dies before its end is
  * reported. */
 static void test_leftovers(void **state)
@@ -222,7 +237,7 @@ static pid_t start_daemon(guard_fixture *fixture, int lease_ms, int64_t *deadlin
         if (guard_fixture_setup(&inner) != 0)
             _exit(1);
         guard_fixture *mine = inner;
-        rmdir(mine->directory);
+        guard_fixture_remove_directory(mine);
         strcpy(mine->directory, directory);
         int64_t deadline = steady_us() + (int64_t)lease_ms * 1000;
         guard_fixture_start(mine, FAMILY, lease_ms);
@@ -280,13 +295,13 @@ static void test_daemon_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        GUARD_TEST(test_runs),          GUARD_TEST(test_no_such_command),
-        GUARD_TEST(test_clean_child),   GUARD_TEST(test_deadline),
-        GUARD_TEST(test_renewal),       GUARD_TEST(test_too_late_to_start),
-        GUARD_TEST(test_signals),       GUARD_TEST(test_leftovers),
-        GUARD_TEST(test_many),          GUARD_TEST(test_guard_killed),
-        GUARD_TEST(test_guard_stopped), GUARD_TEST(test_daemon_stopped),
-        GUARD_TEST(test_daemon_killed),
+        GUARD_TEST(test_runs),           GUARD_TEST(test_no_such_command),
+        GUARD_TEST(test_clean_child),    GUARD_TEST(test_deadline),
+        GUARD_TEST(test_renewal),        GUARD_TEST(test_too_late_to_start),
+        GUARD_TEST(test_signals),        GUARD_TEST(test_signal_at_once),
+        GUARD_TEST(test_leftovers),      GUARD_TEST(test_many),
+        GUARD_TEST(test_guard_killed),   GUARD_TEST(test_guard_stopped),
+        GUARD_TEST(test_daemon_stopped), GUARD_TEST(test_daemon_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
