@@ -18,6 +18,7 @@ enum { IN_FLIGHT = 16 };
 static const char token[] = "0123456789abcdef0123456789abcdef";
 static const char node[] = "floor";
 static const char hints[] = KEY("hints");
+static const char node_hints[] = KEY("hints:floor");
 static const char owner[] = KEY("owner:");
 
 struct floor_client {
@@ -81,13 +82,15 @@ static void append_submit(floor_client *client, size_t from, size_t to)
 {
     char submitted[64];
     snprintf(submitted, sizeof submitted, KEY("submitted:%zu"), from);
-    begin(client, &mf__script_submit, 4, 2 + 2 * (to - from));
+    begin(client, &mf__script_submit, 5, 3 + 2 * (to - from));
     text(client, submitted);
     text(client, KEY("tasks"));
     text(client, KEY("ready"));
     text(client, KEY("removed"));
+    text(client, KEY("later"));
     text(client, hints);
     text(client, "60000");
+    resp_number(client->connection, to - from);
     for (size_t i = from; i < to; i++) {
         const mf_task_spec *spec = &client->tasks->specs[i];
         text(client, spec->id);
@@ -137,7 +140,7 @@ static void join(floor_client *client)
 static void append_claim(floor_client *client, size_t from, size_t to)
 {
     char key[sizeof owner + 16];
-    begin(client, &mf__script_claim, 7 + (to - from), 6);
+    begin(client, &mf__script_claim, 9 + (to - from), 7);
     text(client, KEY("node:floor"));
     text(client, KEY("sessions"));
     text(client, KEY("tasks"));
@@ -145,6 +148,8 @@ static void append_claim(floor_client *client, size_t from, size_t to)
     text(client, KEY("held:0123456789abcdef0123456789abcdef"));
     text(client, KEY("counts"));
     text(client, KEY("fence"));
+    text(client, KEY("mail"));
+    text(client, KEY("aside"));
     memcpy(key, owner, sizeof owner);
     for (size_t i = from; i < to; i++) {
         strcpy(key + sizeof owner - 1, client->tasks->specs[i].id);
@@ -156,6 +161,7 @@ static void append_claim(floor_client *client, size_t from, size_t to)
     text(client, node);
     text(client, hints);
     resp_number(client->connection, sizeof owner);
+    text(client, node_hints);
 }
 
 /* The properties of each task that was granted, then the fence. */

@@ -38,12 +38,15 @@ static void write_claim(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_key(redis, MF_KEY_FENCE);
+    mf__redis_key(redis, MF_KEY_MAIL);
+    mf__redis_key(redis, MF_KEY_ASIDE);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     mf__redis_text(redis, session->node);
     mf__redis_channel(redis);
     mf__redis_id_start(redis);
+    mf__redis_channel_of(redis, session->node);
 }
 
 /* A task whose properties cannot be used stays with the session, set aside, and is not run: it
@@ -155,9 +158,7 @@ void mf__redis_claim(mf_broker *broker, mf_claims_request *request)
     mf__redis_submit((mf_redis *)broker, &request->request, &claim_operation);
 }
 
-/* Pairs of place and code, for what is not the session's. */
-
-static bool read_lost(const mf_value *items, size_t at, size_t count, mf_lost_claim *out)
+bool mf__redis_read_lost(const mf_value *items, size_t at, size_t count, mf_lost_claim *out)
 {
     const mf_value *place = &items[at], *code = &items[at + 1];
 
@@ -206,7 +207,8 @@ static void read_renew(mf_redis *redis, mf_request *head, const mf_value *answer
     }
     mf__reaper_look_in(redis, answer->items[0].integer);
     for (size_t i = 1; i + 1 < answer->length; i += 2)
-        if (read_lost(answer->items, i, request->count, &request->lost[request->lost_count]))
+        if (mf__redis_read_lost(answer->items, i, request->count,
+                                &request->lost[request->lost_count]))
             request->lost_count++;
 }
 
@@ -235,6 +237,9 @@ static void write_ending(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_key(redis, MF_KEY_REMOVED);
+    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_key(redis, MF_KEY_MESSAGES);
+    mf__redis_key(redis, MF_KEY_MAIL);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_text(redis, session->node);
@@ -255,7 +260,7 @@ static void read_ending(mf_redis *redis, mf_request *head, const mf_value *answe
     for (size_t i = 0; i < request->count; i++)
         request->claims[i]->result = MF_OK;
     for (size_t i = 0; i < answer->length; i += 2)
-        if (read_lost(answer->items, i, request->count, &lost))
+        if (mf__redis_read_lost(answer->items, i, request->count, &lost))
             request->claims[lost.index]->result = lost.code;
 }
 

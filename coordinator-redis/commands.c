@@ -7,13 +7,11 @@
 static void write_send(mf_redis *redis, mf_request *head)
 {
     const mf_send_request *request = (const mf_send_request *)head;
-    const mf_name *channel = &redis->prefixes[MF_PREFIX_HINTS];
 
     mf__redis_key_of(redis, MF_PREFIX_COMMANDS, request->node);
     mf__redis_key(redis, MF_KEY_FENCE);
     mf__parts_add(&redis->parts, request->json, request->length);
-    mf__parts_add_pair(&redis->parts, channel->text, channel->length, request->node,
-                       strlen(request->node));
+    mf__redis_channel_of(redis, request->node);
     mf__redis_number(redis, MF_COMMAND_TTL_MS);
 }
 

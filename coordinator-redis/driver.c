@@ -7,7 +7,13 @@
 
 #include "internal.h"
 
-enum { DEFAULT_PORT = 6379, DEFAULT_TIMEOUT_MS = 5000, MAX_BATCH = 256, DATABASE_MAX = 1 << 20 };
+enum {
+    DEFAULT_PORT = 6379,
+    DEFAULT_TIMEOUT_MS = 5000,
+    DEFAULT_CRASHES = 5,
+    MAX_BATCH = 256,
+    DATABASE_MAX = 1 << 20
+};
 
 /* The link for requests. */
 
@@ -109,6 +115,12 @@ static const mf_broker_operations operations = {
     .lookup = mf__redis_lookup,
     .nodes = mf__redis_nodes,
     .send = mf__redis_send,
+    .load = mf__redis_load,
+    .store = mf__redis_store,
+    .mail = mf__redis_mail,
+    .tell = mf__redis_tell,
+    .forget = mf__redis_forget,
+    .states = mf__redis_states,
 };
 
 /* Opening. */
@@ -217,6 +229,9 @@ static int read_options(mf_redis *redis, const mf_broker_options *options, mf_er
     if (code != MF_OK)
         return code;
     redis->wait_replicas = options->wait_replicas;
+    redis->max_crashes = options->max_crashes == 0  ? DEFAULT_CRASHES
+                         : options->max_crashes > 0 ? options->max_crashes
+                                                    : 0;
     redis->wait_for_broker = options->wait_for_broker;
     settings->reply_timeout_ms =
         options->reply_timeout_ms != 0 ? options->reply_timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -257,6 +272,7 @@ static void init(mf_redis *redis, mf_loop *loop)
         .loop = loop,
         .max_batch = MAX_BATCH,
         .max_lease = MAX_BATCH,
+        .can_delay = true,
     };
     mf_deferred_init(&redis->finish, mf__redis_run_finished, redis);
     mf_deferred_init(&redis->close_call, on_close, redis);

@@ -19,8 +19,8 @@ function(read_script out name)
 endfunction()
 
 set(source "/* Made from scripts/ by embed.cmake. */\n#include \"scripts.h\"\n")
-foreach(name claim claimable done join lapsed leave lookup nodes reap receive release remove renew
-             send submit)
+foreach(name claim claimable done forget join lapsed leave lookup mail nodes reap receive release
+             remove renew send store submit tell)
   read_script(text ${name}.lua)
   string(REGEX REPLACE "\n$" "" text "${text}")
   string(SUBSTRING "${text}" 1 -1 text)

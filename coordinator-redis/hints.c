@@ -229,6 +229,10 @@ static void on_hint(mf_redis *redis, char *text)
 
     if (token == NULL || text == NULL || is_own(hints, token))
         return;
+    if (strcmp(kind, "later") == 0) {
+        mf__reaper_later(redis, strtoll(text, NULL, 10));
+        return;
+    }
     size_t count = split_ids(redis, text);
     begin_walk(hints);
     for (mf_subscriber *s = hints->subscribers; s != NULL && count > 0; s = s->next) {
@@ -239,14 +243,23 @@ static void on_hint(mf_redis *redis, char *text)
     end_walk(hints);
 }
 
-static void on_command_hint(mf_redis *redis, const char *node)
+/* "command -" or "mail -". */
+static void on_node_hint(mf_redis *redis, const char *node, const char *text)
 {
     mf_hints *hints = &redis->hints;
 
+    bool is_mail = strncmp(text, "mail ", 5) == 0;
+
     begin_walk(hints);
-    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next)
-        if (s->watcher != NULL && s->watcher->node != NULL && strcmp(s->watcher->node, node) == 0)
-            s->watcher->command(s->watcher);
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next) {
+        mf_watcher *watcher = s->watcher;
+        if (watcher == NULL || watcher->node == NULL || strcmp(watcher->node, node) != 0)
+            continue;
+        if (!is_mail)
+            watcher->command(watcher);
+        else if (watcher->mail != NULL)
+            watcher->mail(watcher);
+    }
     end_walk(hints);
 }
 
@@ -259,7 +272,7 @@ static void on_message(mf_redis *redis, const mf_value *channel, const mf_value 
     if (strcmp(channel->text, redis->keys[MF_KEY_HINTS].text) == 0)
         on_hint(redis, message->text);
     else if (strncmp(channel->text, prefix->text, prefix->length) == 0)
-        on_command_hint(redis, channel->text + prefix->length);
+        on_node_hint(redis, channel->text + prefix->length, message->text);
 }
 
 static bool on_reply(mf_link *link, const mf_value *value, void *arg)

@@ -43,6 +43,12 @@ typedef enum mf_key {
     MF_KEY_NODES,
     MF_KEY_COUNTS,
     MF_KEY_FENCE,
+    MF_KEY_LATER,
+    MF_KEY_STATE,
+    MF_KEY_MESSAGES,
+    MF_KEY_MAIL,
+    MF_KEY_CRASHES,
+    MF_KEY_ASIDE,
     MF_KEY_HINTS, /* a channel */
     MF_KEY_COUNT
 } mf_key;
@@ -90,10 +96,11 @@ typedef struct mf_hints {
 typedef struct mf_reaper {
     mf_timer timer;
     mf_request request;
-    bool looking;    /* the request is under way */
-    size_t reaping;  /* sessions under way */
-    int64_t next_ms; /* until another look, found so far; -1: nothing found */
-    size_t limit;    /* of sessions a look */
+    bool looking;     /* the request is under way */
+    size_t reaping;   /* sessions under way */
+    int64_t next_ms;  /* until another look, found so far; -1: nothing found */
+    int64_t later_us; /* when a task that was submitted for later becomes claimable */
+    size_t limit;     /* of sessions a look */
 } mf_reaper;
 
 struct mf_redis {
@@ -103,6 +110,7 @@ struct mf_redis {
     char *strings[4]; /* of the settings */
     mf_endpoint *endpoints;
     int wait_replicas;
+    int max_crashes; /* 0: no limit */
     bool wait_for_broker;
 
     mf_name keys[MF_KEY_COUNT];
@@ -160,6 +168,7 @@ void mf__redis_text(mf_redis *redis, const char *text);
 void mf__redis_number(mf_redis *redis, int64_t number);
 void mf__redis_session(mf_redis *redis, const mf_session *session); /* token and epoch */
 void mf__redis_channel(mf_redis *redis);
+void mf__redis_channel_of(mf_redis *redis, const char *node);
 void mf__redis_id_start(mf_redis *redis); /* where the id begins in an owner key, from 1 */
 
 /* Room for `count` records of `size`, the same at each call. NULL: MF_ENOMEM is set. */
@@ -175,6 +184,13 @@ void mf__redis_names_clear(mf_redis *redis);
 
 /* "<token> <fence> <node>", cut into its parts; false: it is none. */
 bool mf__redis_parse_owner(char *value, const char **node, uint64_t *fence);
+
+/* Pairs of place and code, for what is not the session's (claims.c): reads the pair at `at` of
+ * `items`, for one of `count`; false: it is none. */
+bool mf__redis_read_lost(const mf_value *items, size_t at, size_t count, mf_lost_claim *out);
+
+/* A character for each item (tasks.c): 1 is MF_OK, 0 is `refused`, 2 is MF_ETAKEN. */
+void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused);
 
 /* A string that may be a task's id (tasks.c). */
 bool mf__redis_is_id(const mf_value *value);
@@ -195,6 +211,8 @@ void mf__hints_follow(mf_redis *redis);
 
 void mf__reaper_init(mf_redis *redis);
 void mf__reaper_stop(mf_redis *redis);
+/* A task becomes claimable in `ms`. */
+void mf__reaper_later(mf_redis *redis, int64_t ms);
 /* The first session lapses in `ms`. */
 void mf__reaper_look_in(mf_redis *redis, int64_t ms);
 /* Gives back all that an ended session still holds, then calls done(error, arg), once. */
@@ -219,5 +237,11 @@ void mf__redis_tasks(mf_broker *broker, mf_page_request *request);
 void mf__redis_lookup(mf_broker *broker, mf_lookup_request *request);
 void mf__redis_nodes(mf_broker *broker, mf_nodes_request *request);
 void mf__redis_send(mf_broker *broker, mf_send_request *request);
+void mf__redis_load(mf_broker *broker, mf_load_request *request);
+void mf__redis_store(mf_broker *broker, mf_store_request *request);
+void mf__redis_mail(mf_broker *broker, mf_mail_request *request);
+void mf__redis_tell(mf_broker *broker, mf_items_request *request);
+void mf__redis_forget(mf_broker *broker, mf_items_request *request);
+void mf__redis_states(mf_broker *broker, mf_states_request *request);
 
 #endif

@@ -13,6 +13,8 @@ enum {
     JITTER_US = 40000,   /* apart from other nodes */
     INTERVAL_MS = 10000, /* between looks, when nothing is known */
     AFTER_ERROR_MS = 500,
+    TASKS = 256,             /* submitted for later, a look */
+    LATER_MAX_MS = 86400000, /* a day; those beyond are found by a look before */
     IDLE_PAGES = 8,
 };
 
@@ -40,12 +42,16 @@ static void write_reap(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_READY);
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_key(redis, MF_KEY_NODES);
+    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_key(redis, MF_KEY_ASIDE);
     for (size_t i = 0; i < r->count; i++)
         mf__redis_key_of_bytes(redis, MF_PREFIX_OWNER, r->ids[i].text, r->ids[i].length);
     mf__redis_text(redis, r->token);
     mf__redis_channel(redis);
     mf__redis_id_start(redis);
     mf__redis_number(redis, PAGE);
+    mf__redis_number(redis, redis->max_crashes);
+    mf__redis_number(redis, MF_CRASH_MEMORY_MS);
 }
 
 static const mf_operation reap_operation;
@@ -139,7 +145,23 @@ static void start_timer(mf_redis *redis, int64_t ms)
 
     if (ms > INTERVAL_MS || ms < 0)
         ms = INTERVAL_MS;
-    mf_timer_start(loop, &redis->reaper.timer, mf_loop_now_us(loop) + ms * 1000 + jitter_us);
+    int64_t due_us = mf_loop_now_us(loop) + ms * 1000;
+    if (redis->reaper.later_us < due_us)
+        due_us = redis->reaper.later_us;
+    mf_timer_start(loop, &redis->reaper.timer, due_us + jitter_us);
+}
+
+void mf__reaper_later(mf_redis *redis, int64_t ms)
+{
+    mf_reaper *reaper = &redis->reaper;
+    int64_t now_us = mf_loop_now_us(redis->broker.loop);
+
+    if (ms < 0 || ms > LATER_MAX_MS || now_us + ms * 1000 >= reaper->later_us)
+        return;
+    reaper->later_us = now_us + ms * 1000;
+    if (!reaper->looking && reaper->reaping == 0 && !redis->closing &&
+        (reaper->timer.heap_slot == 0 || reaper->timer.due_us > reaper->later_us))
+        start_timer(redis, INTERVAL_MS);
 }
 
 void mf__reaper_look_in(mf_redis *redis, int64_t ms)
@@ -179,7 +201,10 @@ static void write_lapsed(mf_redis *redis, mf_request *head)
 {
     (void)head;
     mf__redis_key(redis, MF_KEY_SESSIONS);
+    mf__redis_key(redis, MF_KEY_LATER);
     mf__redis_number(redis, SESSIONS);
+    mf__redis_channel(redis);
+    mf__redis_number(redis, TASKS);
 }
 
 /* A session a call, so that each has its own way to fail; the tokens are only valid here. */
@@ -187,14 +212,17 @@ static void read_lapsed(mf_redis *redis, mf_request *head, const mf_value *answe
 {
     mf_reaper *reaper = &redis->reaper;
 
-    if (!mf__value_is_array(answer, 1) || answer->items[0].type != MF_VALUE_INTEGER) {
+    if (!mf__value_is_array(answer, 2) || answer->items[0].type != MF_VALUE_INTEGER ||
+        answer->items[1].type != MF_VALUE_INTEGER) {
         mf__redis_misunderstood(redis, head);
         return;
     }
     reaper->next_ms = answer->items[0].integer;
-    if (answer->length > SESSIONS)
+    reaper->later_us = INT64_MAX;
+    mf__reaper_later(redis, answer->items[1].integer);
+    if (answer->length > SESSIONS + 1)
         reaper->next_ms = 0; /* there may be more */
-    for (size_t i = 1; i < answer->length; i++) {
+    for (size_t i = 2; i < answer->length; i++) {
         if (answer->items[i].type != MF_VALUE_STRING)
             continue;
         mf_log(redis->broker.loop, MF_LOG_DEBUG, "redis", "giving back what a lapsed session held");
@@ -227,6 +255,7 @@ static void on_timer(void *arg)
 
     reaper->next_ms = -1;
     if (!redis->up || !mf__hints_have_session(redis)) {
+        reaper->later_us = INT64_MAX;
         start_timer(redis, INTERVAL_MS);
         return;
     }
@@ -237,6 +266,7 @@ static void on_timer(void *arg)
 void mf__reaper_init(mf_redis *redis)
 {
     redis->reaper.request = (mf_request){.done = on_looked, .arg = redis};
+    redis->reaper.later_us = INT64_MAX;
     mf_timer_init(&redis->reaper.timer, on_timer, redis);
 }
 

@@ -49,6 +49,16 @@ static void set_record(mf_redis *redis, mf_task_record *record, const mf_value *
         record->code = code;
 }
 
+/* "<count> <ms>", and " aside". The answer ends early when no task has crashed. */
+static void set_crashes(mf_task_record *record, const mf_value *answer, size_t place)
+{
+    if (place >= answer->length || answer->items[place].type != MF_VALUE_STRING)
+        return;
+    const char *text = answer->items[place].text;
+    record->crashes = (unsigned)strtoul(text, NULL, 10);
+    record->set_aside = strstr(text, " aside") != NULL;
+}
+
 /* lookup */
 
 static void write_lookup(mf_redis *redis, mf_request *head)
@@ -56,6 +66,7 @@ static void write_lookup(mf_redis *redis, mf_request *head)
     const mf_lookup_request *request = (const mf_lookup_request *)head;
 
     mf__redis_key(redis, MF_KEY_TASKS);
+    mf__redis_key(redis, MF_KEY_CRASHES);
     for (size_t i = 0; i < request->id_count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->ids[i]);
     mf__redis_id_start(redis);
@@ -78,6 +89,7 @@ static void read_lookup(mf_redis *redis, mf_request *head, const mf_value *answe
     for (size_t i = 0; i < count; i++) {
         records[i] = (mf_task_record){.id = request->ids[i]};
         set_record(redis, &records[i], &answer->items[count + i], &answer->items[i]);
+        set_crashes(&records[i], answer, 2 * count + i);
     }
 }
 
@@ -124,6 +136,7 @@ static void write_owners(mf_redis *redis, mf_request *head)
     const listing *l = (const listing *)head;
 
     mf__redis_key(redis, MF_KEY_TASKS);
+    mf__redis_key(redis, MF_KEY_CRASHES);
     for (size_t i = 0; i < l->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, l->records[i].id);
     mf__redis_id_start(redis);
@@ -140,6 +153,7 @@ static void read_owners(mf_redis *redis, mf_request *head, const mf_value *answe
     }
     for (size_t i = 0; i < l->count; i++) {
         int code = set_owner(redis, &l->records[i], &answer->items[i]);
+        set_crashes(&l->records[i], answer, l->count + i);
         if (l->records[i].code == MF_OK)
             l->records[i].code = code;
     }

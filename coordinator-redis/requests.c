@@ -97,6 +97,12 @@ void mf__redis_channel(mf_redis *redis)
     mf__redis_text(redis, redis->keys[MF_KEY_HINTS].text);
 }
 
+void mf__redis_channel_of(mf_redis *redis, const char *node)
+{
+    const mf_name *prefix = &redis->prefixes[MF_PREFIX_HINTS];
+    mf__parts_add_pair(&redis->parts, prefix->text, prefix->length, node, strlen(node));
+}
+
 void mf__redis_id_start(mf_redis *redis)
 {
     mf__redis_number(redis, (int64_t)redis->prefixes[MF_PREFIX_OWNER].length + 1);

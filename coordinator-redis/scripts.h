@@ -14,10 +14,12 @@ typedef struct mf_script {
 extern const mf_script mf__script_claim;
 extern const mf_script mf__script_claimable;
 extern const mf_script mf__script_done;
+extern const mf_script mf__script_forget;
 extern const mf_script mf__script_join;
 extern const mf_script mf__script_lapsed;
 extern const mf_script mf__script_leave;
 extern const mf_script mf__script_lookup;
+extern const mf_script mf__script_mail;
 extern const mf_script mf__script_nodes;
 extern const mf_script mf__script_reap;
 extern const mf_script mf__script_receive;
@@ -25,6 +27,8 @@ extern const mf_script mf__script_release;
 extern const mf_script mf__script_remove;
 extern const mf_script mf__script_renew;
 extern const mf_script mf__script_send;
+extern const mf_script mf__script_store;
 extern const mf_script mf__script_submit;
+extern const mf_script mf__script_tell;
 
 #endif

@@ -10,6 +10,16 @@ enum { REMEMBER_MS = 120000 };
 
 /* submit and remove */
 
+static void write_delays(mf_redis *redis, const mf_items_request *request)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        if (request->items[i].delay_us <= 0)
+            continue;
+        mf__redis_number(redis, (int64_t)i + 1);
+        mf__redis_number(redis, request->items[i].delay_us / 1000 + 1);
+    }
+}
+
 static void write_submit(mf_redis *redis, mf_request *head)
 {
     const mf_items_request *request = (const mf_items_request *)head;
@@ -18,13 +28,16 @@ static void write_submit(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_TASKS);
     mf__redis_key(redis, MF_KEY_READY);
     mf__redis_key(redis, MF_KEY_REMOVED);
+    mf__redis_key(redis, MF_KEY_LATER);
     mf__redis_channel(redis);
     mf__redis_number(redis, REMEMBER_MS);
+    mf__redis_number(redis, (int64_t)request->count);
     for (size_t i = 0; i < request->count; i++) {
         const char *properties = request->items[i].properties;
         mf__redis_text(redis, request->items[i].id);
         mf__redis_text(redis, properties != NULL ? properties : "");
     }
+    write_delays(redis, request);
 }
 
 static void write_remove(mf_redis *redis, mf_request *head)
@@ -35,6 +48,11 @@ static void write_remove(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_TASKS);
     mf__redis_key(redis, MF_KEY_READY);
     mf__redis_key(redis, MF_KEY_REMOVED);
+    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_key(redis, MF_KEY_MESSAGES);
+    mf__redis_key(redis, MF_KEY_MAIL);
+    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_key(redis, MF_KEY_ASIDE);
     for (size_t i = 0; i < request->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->items[i].id);
     mf__redis_channel(redis);
@@ -42,7 +60,7 @@ static void write_remove(mf_redis *redis, mf_request *head)
     mf__redis_id_start(redis);
 }
 
-static void read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused)
+void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused)
 {
     mf_items_request *request = (mf_items_request *)head;
 
@@ -51,17 +69,19 @@ static void read_items(mf_redis *redis, mf_request *head, const mf_value *answer
         return;
     }
     for (size_t i = 0; i < request->count; i++)
-        request->items[i].result = answer->text[i] == '1' ? MF_OK : refused;
+        request->items[i].result = answer->text[i] == '1'   ? MF_OK
+                                   : answer->text[i] == '2' ? MF_ETAKEN
+                                                            : refused;
 }
 
 static void read_submit(mf_redis *redis, mf_request *head, const mf_value *answer)
 {
-    read_items(redis, head, answer, MF_EEXISTS);
+    mf__redis_read_items(redis, head, answer, MF_EEXISTS);
 }
 
 static void read_remove(mf_redis *redis, mf_request *head, const mf_value *answer)
 {
-    read_items(redis, head, answer, MF_EGONE);
+    mf__redis_read_items(redis, head, answer, MF_EGONE);
 }
 
 static const mf_operation submit_operation = {

@@ -1,12 +1,14 @@
 -- Claims tasks for a session.
--- KEYS: node, sessions, tasks, ready, held, counts, fence, then an owner key for each task.
--- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key.
+-- KEYS: node, sessions, tasks, ready, held, counts, fence, mail, aside, then an owner key for each
+-- task.
+-- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
+-- the node's hint channel.
 -- Answer: for each task its properties (granted), nil (gone), 1 (taken), 2 (owner key damaged) or
 -- 3 (it was listed as claimable without being a task); then the fence of what was granted; then, for
 -- tasks that the session held already, pairs of place and fence.
 -- include session.lua
 -- include clock.lua
-local fixed, sub, pcall = 7, string.sub, redis.pcall
+local fixed, sub, pcall = 9, string.sub, redis.pcall
 local lease, from = ARGV[3], tonumber(ARGV[6])
 local fence = math.max((tonumber(call('GET', KEYS[7])) or 0) + 1, now_us)
 if fence > 9007199254740991 then
@@ -23,13 +25,17 @@ for i = fixed + 1, #KEYS do
 end
 local n = #ids
 call('ZCARD', KEYS[4])
+local mailed = call('ZCARD', KEYS[8]) > 0
+local aside = call('SCARD', KEYS[9]) > 0 and call('SMISMEMBER', KEYS[9], unpack(ids))
 local held = call('SCARD', KEYS[5])
 local answer = call('HMGET', KEYS[3], unpack(ids))
 answer[n + 1] = fence
 
 local granted, last = {}, n + 1
 for i = 1, n do
-    if answer[i] then
+    if answer[i] and aside and aside[i] == 1 then
+        answer[i] = 1
+    elseif answer[i] then
         local key = KEYS[fixed + i]
         local old = pcall('SET', key, owner, 'NX', 'GET', 'PXAT', expiry)
         if not old then
@@ -61,5 +67,16 @@ if #granted > 0 then
     call('PEXPIRE', KEYS[1], lease)
     call('ZADD', KEYS[2], now + lease, token)
     call('PUBLISH', ARGV[5], 'taken ' .. token .. '\n' .. table.concat(granted, '\n'))
+end
+if mailed and #granted > 0 then
+    -- Messages of these tasks get a new place, for this session to find them.
+    local places = {}
+    for i = 1, #granted do
+        places[2 * i - 1] = fence
+        places[2 * i] = granted[i]
+    end
+    if call('ZADD', KEYS[8], 'XX', 'CH', unpack(places)) > 0 then
+        call('PUBLISH', ARGV[7], 'mail -')
+    end
 end
 return answer

@@ -1,12 +1,13 @@
 -- Included by release and done: which of the tasks are the session's, token and fence.
--- KEYS: node, tasks, ready, held, counts, removed, then an owner key for each task.
+-- KEYS: node, tasks, ready, held, counts, removed, crashes, messages, mail, then an owner key for
+-- each task.
 -- ARGV: token, epoch, node's name, hint channel, where the id begins in an owner key, then the
 -- fences as runs: the first place, and the fence from there on.
 -- Answer: for each task that was refused its place and 1 (not the owner) or 2 (task gone).
 -- include session.lua
 -- include clock.lua
 -- include lost.lua
-local fixed, run, from = 6, 6, tonumber(ARGV[5])
+local fixed, run, from = 9, 6, tonumber(ARGV[5])
 local mine, suffix = token .. ' ', ' ' .. ARGV[3]
 call('ZCARD', KEYS[3])
 call('SCARD', KEYS[4])

@@ -20,8 +20,8 @@ elseif holder then
     if ARGV[6] ~= '1' then
         return { 0, holder, call('PTTL', KEYS[1]) }
     end
-    -- A score of 0 says that the session has ended, not lapsed: see reap.lua.
-    call('ZADD', KEYS[2], 'XX', 0, holder)
+    -- It has ended, not lapsed, but its process has died: see reap.lua.
+    call('ZADD', KEYS[2], 'XX', -1, holder)
 end
 call('HSET', KEYS[1], 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
 call('PEXPIRE', KEYS[1], lease)

@@ -1,18 +1,19 @@
 -- Reads tasks and who owns them.
--- KEYS: tasks, then an owner key for each task.
+-- KEYS: tasks, crashes, then an owner key for each task.
 -- ARGV: where the id begins in an owner key, 1 to read the properties as well.
 -- Answer: for each task the owner key's value, nil, or 2 (owner key damaged); then, if wanted, for
--- each its properties, or nil where there is no such task.
+-- each its properties, or nil where there is no such task; then for each its crashes, "<count> <ms of
+-- the last>" and " aside" if it was set aside, or nil.
 local call = redis.call
-local n = #KEYS - 1
-local answer = call('MGET', unpack(KEYS, 2))
+local n = #KEYS - 2
+local answer = call('MGET', unpack(KEYS, 3))
 local found = 0
 for i = 1, n do
     found = found + (answer[i] and 1 or 0)
 end
-if call('EXISTS', unpack(KEYS, 2)) > found then
+if call('EXISTS', unpack(KEYS, 3)) > found then
     for i = 1, n do
-        if not answer[i] and call('EXISTS', KEYS[i + 1]) == 1 then
+        if not answer[i] and call('EXISTS', KEYS[i + 2]) == 1 then
             answer[i] = 2
         end
     end
@@ -22,14 +23,21 @@ for i = 1, n do
         answer[i] = false
     end
 end
+local ids, size = {}, n
+for i = 1, n do
+    ids[i] = string.sub(KEYS[i + 2], tonumber(ARGV[1]))
+end
 if ARGV[2] == '1' then
-    local ids = {}
-    for i = 1, n do
-        ids[i] = string.sub(KEYS[i + 1], tonumber(ARGV[1]))
-    end
     local properties = call('HMGET', KEYS[1], unpack(ids))
     for i = 1, n do
         answer[n + i] = properties[i]
+    end
+    size = 2 * n
+end
+if call('HLEN', KEYS[2]) > 0 then
+    local crashes = call('HMGET', KEYS[2], unpack(ids))
+    for i = 1, n do
+        answer[size + i] = crashes[i]
     end
 end
 return answer

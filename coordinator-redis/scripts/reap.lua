@@ -1,18 +1,38 @@
 -- Gives back what a lapsed or ended session held, some tasks a call.
--- KEYS: sessions, held, tasks, ready, counts, nodes, then an owner key for each task of this call.
--- ARGV: token, hint channel, where the id begins in an owner key, how many ids to answer.
+-- The session's score is 0 when it has left, -1 when it was taken over; what it held when it did not
+-- leave was a crash to the task, of which one that had too many in a row is set aside.
+-- KEYS: sessions, held, tasks, ready, counts, nodes, crashes, aside, then an owner key for each task
+-- of this call.
+-- ARGV: token, hint channel, where the id begins in an owner key, how many ids to answer, how many
+-- crashes set a task aside (0: none do), after how many ms one is forgotten.
 -- Answer: how many were given back or dropped; ms to wait before the session, or a claim that
 -- outlives it, can have ended (0: no need to); then ids for the next call, none when all is done.
 -- include clock.lua
 local call, sub = redis.call, string.sub
-local fixed, token, from = 6, ARGV[1], tonumber(ARGV[3])
+local fixed, token, from = 8, ARGV[1], tonumber(ARGV[3])
+local most, memory = tonumber(ARGV[5]), tonumber(ARGV[6])
 local expiry = tonumber(call('ZSCORE', KEYS[1], token))
 if expiry and expiry > now then
     return { 0, math.ceil(expiry - now) }
 end
 call('ZCARD', KEYS[4])
 
-local ended, mine = expiry == 0, token .. ' '
+local ended, left, mine = expiry and expiry <= 0, expiry == 0, token .. ' '
+-- Counts a crash; true: there were too many. The count's value is "<count> <ms of the last>".
+local function crashed(id)
+    local count, last = string.match(call('HGET', KEYS[7], id) or '', '^(%d+) (%d+)')
+    if not count or now - last > memory then
+        count = 0
+    end
+    count = count + 1
+    local aside = count >= most
+    call('HSET', KEYS[7], id, string.format('%.0f %.0f%s', count, now, aside and ' aside' or ''))
+    if aside then
+        call('SADD', KEYS[8], id)
+    end
+    return aside
+end
+
 local ids, freed, dropped, wait = {}, {}, 0, 0
 for i = fixed + 1, #KEYS do
     ids[#ids + 1] = sub(KEYS[i], from)
@@ -32,14 +52,19 @@ if #ids > 0 then
         end
         if held[i] == 1 then
             if own then
-                local left = math.max(call('PTTL', key), 1)
-                wait = wait == 0 and left or math.min(wait, left)
+                local ms = math.max(call('PTTL', key), 1)
+                wait = wait == 0 and ms or math.min(wait, ms)
             else
                 call('SREM', KEYS[2], ids[i])
                 dropped = dropped + 1
                 if not owner and call('HEXISTS', KEYS[3], ids[i]) == 1 then
-                    call('ZADD', KEYS[4], stamp, ids[i])
-                    freed[#freed + 1] = ids[i]
+                    if left then
+                        call('HDEL', KEYS[7], ids[i])
+                    end
+                    if left or most == 0 or not crashed(ids[i]) then
+                        call('ZADD', KEYS[4], stamp, ids[i])
+                        freed[#freed + 1] = ids[i]
+                    end
                 end
             end
         end

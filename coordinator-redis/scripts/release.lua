@@ -8,6 +8,7 @@ if #ids > 0 then
     end
     call('DEL', unpack(keys))
     call('SREM', KEYS[4], unpack(ids))
+    call('HDEL', KEYS[7], unpack(ids))
     call('ZADD', KEYS[3], unpack(entries))
     call('PUBLISH', ARGV[4], 'claimable ' .. token .. '\n' .. table.concat(ids, '\n'))
 end

@@ -1,7 +1,8 @@
 -- Removes tasks, running or not. An owner finds out by the hint, or when it renews.
 -- A claim stays in force, marked as that of a removed task, until it is released or its lease ends,
 -- so that a task submitted anew under the id does not run beside the old one's handler.
--- KEYS: submitted, tasks, ready, removed, then an owner key for each task.
+-- KEYS: submitted, tasks, ready, removed, later, messages, mail, crashes, aside, then an owner key
+-- for each task.
 -- ARGV: hint channel, how long to remember the answer in ms, where the id begins in an owner key.
 -- Answer: as of submit.lua, 1 (removed) or 0 (no such task).
 -- include clock.lua
@@ -11,7 +12,7 @@ if answer then
     return answer
 end
 call('ZCARD', KEYS[3])
-local fixed, from = 4, tonumber(ARGV[3])
+local fixed, from = 9, tonumber(ARGV[3])
 local results, ids = {}, {}
 
 local function mark(key, id)
@@ -39,6 +40,11 @@ end
 answer = table.concat(results)
 if #ids > 0 then
     call('ZREM', KEYS[3], unpack(ids))
+    call('ZREM', KEYS[5], unpack(ids))
+    call('HDEL', KEYS[6], unpack(ids))
+    call('ZREM', KEYS[7], unpack(ids))
+    call('HDEL', KEYS[8], unpack(ids))
+    call('SREM', KEYS[9], unpack(ids))
     call('PUBLISH', ARGV[1], 'removed -\n' .. table.concat(ids, '\n'))
 end
 call('SET', KEYS[1], answer, 'PX', ARGV[2])

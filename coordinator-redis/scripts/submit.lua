@@ -1,6 +1,7 @@
 -- Stores new tasks.
--- KEYS: submitted, tasks, ready, removed.
--- ARGV: hint channel, how long to remember the answer in ms, then id and properties of each task.
+-- KEYS: submitted, tasks, ready, removed, later.
+-- ARGV: hint channel, how long to remember the answer in ms, how many tasks, then id and properties
+-- of each, then for those that are not to be claimed at once pairs of place and ms until then.
 -- Answer: a character for each task, 1 (stored) or 0 (there was one of that id). The answer is kept
 -- under the request's token, so that a repeated request gets it again.
 -- include clock.lua
@@ -11,17 +12,28 @@ if answer then
 end
 call('ZCARD', KEYS[3])
 local some_removed = call('ZCARD', KEYS[4]) > 0
-local results, ids, entries = {}, {}, {}
-for i = 3, #ARGV, 2 do
+local results, ids, entries, later = {}, {}, {}, {}
+local n, delays, soonest = tonumber(ARGV[3]), {}, nil
+for i = 4 + 2 * n, #ARGV, 2 do
+    delays[tonumber(ARGV[i])] = tonumber(ARGV[i + 1])
+end
+for place = 1, n do
+    local i = 2 + 2 * place
     local id = ARGV[i]
     local stored = call('HSETNX', KEYS[2], id, ARGV[i + 1])
     results[#results + 1] = stored
     if stored == 1 then
         local over = some_removed and call('ZSCORE', KEYS[4], id)
-        local from = stamp
-        if over and tonumber(over) > now then
+        local from, delay = stamp, delays[place]
+        if delay then
+            from = string.format('%.0f', now + delay)
+            soonest = math.min(soonest or delay, delay)
+            later[#later + 1] = from
+            later[#later + 1] = id
+        end
+        if over and tonumber(over) > math.max(now, tonumber(from)) then
             from = over -- until then a claim on a removed task of that id is in force
-        else
+        elseif not delay then
             ids[#ids + 1] = id
         end
         entries[#entries + 1] = from
@@ -32,6 +44,10 @@ answer = table.concat(results)
 call('SET', KEYS[1], answer, 'PX', ARGV[2])
 if #entries > 0 then
     call('ZADD', KEYS[3], unpack(entries))
+end
+if #later > 0 then
+    call('ZADD', KEYS[5], unpack(later))
+    call('PUBLISH', ARGV[1], 'later -\n' .. string.format('%.0f', soonest))
 end
 if #ids > 0 then
     call('PUBLISH', ARGV[1], 'claimable -\n' .. table.concat(ids, '\n'))

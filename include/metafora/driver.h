@@ -313,7 +313,7 @@ struct mf_watcher {
 /* The operations of a broker handle. All up to `send` must be provided. All run on the loop thread.
  *
  * Crash loops. When a claim ends because its session lapsed or was taken over, the broker raises
- * the task's crash count, from 0 if the claim lasted longer than MF_CRASH_MEMORY_MS; at the
+ * the task's crash count, from 0 if the last crash is longer ago than MF_CRASH_MEMORY_MS; at the
  * options' max_crashes the task is set aside: it is not claimable (MF_ETAKEN) until `forget`. A
  * release, also that by `leave`, and done reset the count. */
 #define MF_CRASH_MEMORY_MS 600000

@@ -72,12 +72,6 @@ void mf__space_offer(mf_space *space, mf_stored_task *task)
     mf__space_announce(space, MF_NEWS_CLAIMABLE, task->id);
 }
 
-/* Fences are times of the claims, unless many are granted in one microsecond. */
-static int64_t held_us(const mf_space *space, const mf_stored_task *task, int64_t now_us)
-{
-    return now_us + space->fence_offset_us - (int64_t)task->fence;
-}
-
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
 {
     unsigned crashes = task->crashes;
@@ -86,7 +80,7 @@ void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
         mf__space_offer(space, task);
         return;
     }
-    if (held_us(space, task, now_us) > MF_CRASH_MEMORY_MS * INT64_C(1000))
+    if ((uint32_t)(now_us / 1000000) - task->crashed_s > MF_CRASH_MEMORY_MS / 1000)
         crashes = 0;
     crashes++;
     if (crashes < (unsigned)space->max_crashes) {
@@ -96,6 +90,7 @@ void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
         task->set_aside = true;
     }
     task->crashes = (uint16_t)crashes;
+    task->crashed_s = (uint32_t)(now_us / 1000000);
 }
 
 static uint64_t next_fence(mf_space *space, int64_t now_us)
