@@ -13,7 +13,9 @@ typedef struct claim_op {
     mf_op op; /* first */
     mf_claims_request *request;
     int64_t lease;
-    bool marks;     /* the transaction marks the lease */
+    bool marks;      /* the transaction marks the lease */
+    size_t *refused; /* indices of claims */
+    size_t refused_count;
     mf_part *parts; /* renewals of leases with tasks that were claimed before */
     size_t part_count;
 } claim_op;
@@ -172,26 +174,72 @@ static int read_refused(claim_op *claim, mf_claim *c, const Etcd__TxnResponse *p
     return mf__properties_read(&c->properties, claim->op.etcd, c->id, mf__answer_get(part, 2));
 }
 
-/* Returns how many keys were not put; false in *good: there was no memory. */
-static size_t read_claims(claim_op *claim, const Etcd__TxnResponse *answer, bool *good)
+static void finish(claim_op *claim)
 {
-    size_t refused = 0;
+    for (size_t i = 0; i < claim->request->count; i++)
+        if (claim->request->claims[i]->result == MF_ENOMEM) {
+            fail(claim, MF_ENOMEM, "out of memory");
+            return;
+        }
+    keep_held(claim);
+}
 
+/* Why some were refused is asked for when it is known which. */
+
+static void on_refused(mf_op *op)
+{
+    claim_op *claim = (claim_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
+
+    for (size_t i = 0; i < claim->refused_count; i++) {
+        mf_claim *c = claim->request->claims[claim->refused[i]];
+        const Etcd__TxnResponse *part = mf__answer_txn(answer, i);
+        c->result = part != NULL ? read_refused(claim, c, part) : MF_ETAKEN;
+        if (c->result == MF_OK)
+            mf__claim_note_held(op, c, revision);
+    }
+    finish(claim);
+}
+
+static bool could_not_ask(mf_op *op, const mf_error *error)
+{
+    fail((claim_op *)op, error->code, error->text);
+    return true;
+}
+
+static void ask_refused(claim_op *claim)
+{
+    mf_op *op = &claim->op;
+    mf_txn *txn = mf__txn_new(&op->arena, 0, claim->refused_count, 0);
+
+    for (size_t i = 0; i < claim->refused_count; i++) {
+        const char *id = claim->request->claims[claim->refused[i]]->id;
+        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, id);
+        mf_txn *one = mf__txn_new(&op->arena, 0, 3, 0);
+        mf__txn_then(one, mf__op_get(&op->arena, keys.owner));
+        mf__txn_then(one, mf__op_get(&op->arena, keys.task));
+        mf__txn_then(one, mf__op_get(&op->arena, keys.properties));
+        mf__txn_then(txn, mf__op_txn(&op->arena, one));
+    }
+    op->rescue = could_not_ask;
+    mf__op_transact(op, txn, on_refused);
+}
+
+static void read_claims(claim_op *claim, const Etcd__TxnResponse *answer)
+{
+    claim->refused = MF_ARENA_NEW(&claim->op.arena, size_t, claim->request->count);
     for (size_t i = 0; i < claim->request->count; i++) {
         mf_claim *c = claim->request->claims[i];
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
-        c->properties = NULL;
-        if (part != NULL && part->succeeded) {
-            c->result = read_granted(claim, c, part, answer->header->revision);
-        } else {
-            c->result = part != NULL ? read_refused(claim, c, part) : MF_ETAKEN;
-            refused++;
+        if (part == NULL || !part->succeeded) {
+            claim->refused[claim->refused_count++] = i;
+            continue;
         }
-        *good &= c->result != MF_ENOMEM;
+        c->result = read_granted(claim, c, part, answer->header->revision);
         if (c->result == MF_OK)
             mf__claim_note_held(&claim->op, c, answer->header->revision);
     }
-    return refused;
 }
 
 static void on_claimed(mf_op *op)
@@ -199,7 +247,6 @@ static void on_claimed(mf_op *op)
     claim_op *claim = (claim_op *)op;
     const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
     mf_key_lease *lease = mf__key_leases_find(&op->session->claims, claim->lease);
-    bool good = true;
 
     if (!answer->succeeded || answer->header == NULL) {
         settle(claim, claim->request->count);
@@ -216,11 +263,12 @@ static void on_claimed(mf_op *op)
         fail(claim, MF_EDAMAGED, "the namespace's fence base is no number");
         return;
     }
-    settle(claim, read_claims(claim, answer, &good));
-    if (good)
-        keep_held(claim);
+    read_claims(claim, answer);
+    settle(claim, claim->refused_count);
+    if (claim->refused_count > 0)
+        ask_refused(claim);
     else
-        fail(claim, MF_ENOMEM, "out of memory");
+        finish(claim);
 }
 
 static bool rescue(mf_op *op, const mf_error *error)
@@ -239,15 +287,12 @@ static mf_txn *claim_one(claim_op *claim, const char *id, mf_bytes owner)
 {
     mf_arena *arena = &claim->op.arena;
     mf_task_keys keys = mf__task_keys(claim->op.etcd, arena, id);
-    mf_txn *txn = mf__txn_new(arena, 2, 2, 3);
+    mf_txn *txn = mf__txn_new(arena, 2, 2, 0);
 
     mf__txn_if_mod(txn, keys.owner, 0);
     mf__txn_if_exists(txn, keys.task);
     mf__txn_then(txn, mf__op_put(arena, keys.owner, owner, claim->lease));
     mf__txn_then(txn, mf__op_get(arena, keys.properties));
-    mf__txn_else(txn, mf__op_get(arena, keys.owner));
-    mf__txn_else(txn, mf__op_get(arena, keys.task));
-    mf__txn_else(txn, mf__op_get(arena, keys.properties));
     return txn;
 }
 
@@ -283,5 +328,7 @@ void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
     if (claim == NULL)
         return;
     claim->request = request;
+    for (size_t i = 0; i < request->count; i++)
+        request->claims[i]->properties = NULL;
     mf__key_leases_take(&claim->op.session->claims, &claim->op, request->count, start);
 }

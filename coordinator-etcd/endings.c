@@ -7,22 +7,38 @@
 typedef struct ending_op {
     mf_op op; /* first */
     mf_claims_request *request;
+    bool done;
 } ending_op;
 
-static int result_of(const Etcd__TxnResponse *part)
+/* Whether the task was there, by the answer of end_life. */
+static bool was_there(const Etcd__TxnResponse *life, bool done)
 {
+    if (life == NULL || !life->succeeded || life->n_responses != 2)
+        return false;
+    if (!done)
+        return mf__answer_exists(life, 1);
+    const Etcd__ResponseOp *erased = life->responses[0];
+    return erased->response_case == ETCD__RESPONSE_OP__RESPONSE_RESPONSE_DELETE_RANGE &&
+           erased->response_delete_range->deleted > 0;
+}
+
+static int result_of(const Etcd__TxnResponse *part, bool done, bool *ended)
+{
+    *ended = part != NULL && part->succeeded;
     if (part == NULL)
         return MF_ELATE;
-    if (!part->succeeded)
-        return mf__answer_exists(part, 0) ? MF_ELATE : MF_EGONE;
-    const Etcd__TxnResponse *life = mf__answer_txn(part, 0);
-    return life != NULL && life->succeeded ? MF_OK : MF_EGONE;
+    if (part->succeeded)
+        return was_there(mf__answer_txn(part, 0), done) ? MF_OK : MF_EGONE;
+    const Etcd__TxnResponse *former = mf__answer_txn(part, 0);
+    return former != NULL && !former->succeeded && mf__answer_exists(former, 0) ? MF_ELATE
+                                                                                : MF_EGONE;
 }
 
 static void on_ended(mf_op *op)
 {
     const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
     mf_claims_request *request = ((ending_op *)op)->request;
+    bool done = ((ending_op *)op)->done, ended;
 
     if (!answer->succeeded) {
         mf__guard_refused(op, mf__answer_get(answer, 0));
@@ -30,31 +46,42 @@ static void on_ended(mf_op *op)
     }
     for (size_t i = 0; i < request->count; i++) {
         mf_claim *claim = request->claims[i];
-        const Etcd__TxnResponse *part = mf__answer_txn(answer, i);
-        claim->result = result_of(part);
+        claim->result = result_of(mf__answer_txn(answer, i), done, &ended);
         mf__claim_note_ended(op, claim);
-        if (part != NULL && part->succeeded)
+        if (ended)
             mf__key_leases_give_back(&op->session->claims, (int64_t)claim->group, 1);
     }
     mf__op_end(op);
 }
 
-/* If the task is in the life in which it was claimed. */
+/* If the task is in the life in which it was claimed. Each comparison costs etcd a read. */
 static mf_txn *end_life(mf_op *op, mf_task_keys *keys, const mf_claim *claim, bool done)
 {
     mf_arena *arena = &op->arena;
-    mf_txn *txn = mf__txn_new(arena, 2, 2, 1);
+    mf_txn *txn = mf__txn_new(arena, 1, 2, 1);
 
-    mf__txn_if_exists(txn, keys->task);
-    mf__txn_if_created_before(txn, keys->task, mf__claim_revision(claim));
+    mf__txn_if_created_before(txn, keys->task, mf__claim_revision(claim)); /* or is not there */
     if (done) {
         mf__task_keys_end(arena, keys);
         mf__txn_then(txn, mf__op_delete(arena, keys->task));
         mf__txn_then(txn, mf__op_delete_range(arena, keys->slash, keys->slash_end));
     } else {
         mf__txn_then(txn, mf__op_delete(arena, keys->owner));
+        mf__txn_then(txn, mf__op_count(arena, keys->task));
     }
     mf__txn_else(txn, mf__op_delete(arena, keys->owner));
+    return txn;
+}
+
+/* The owner key of a task that was removed may have been moved to another lease since it was put.
+ */
+static mf_txn *end_former(mf_op *op, const mf_task_keys *keys, const mf_claim *claim)
+{
+    mf_txn *txn = mf__txn_new(&op->arena, 2, 1, 1);
+
+    mf__claim_if_owned(op, txn, keys->owner, claim);
+    mf__txn_then(txn, mf__op_delete(&op->arena, keys->owner));
+    mf__txn_else(txn, mf__op_count(&op->arena, keys->task));
     return txn;
 }
 
@@ -62,11 +89,11 @@ static mf_txn *end_one(mf_op *op, const mf_claim *claim, bool done)
 {
     mf_arena *arena = &op->arena;
     mf_task_keys keys = mf__task_keys(op->etcd, arena, claim->id);
-    mf_txn *txn = mf__txn_new(arena, 2, 1, 1);
+    mf_txn *txn = mf__txn_new(arena, 1, 1, 1);
 
-    mf__claim_if_owned(op, txn, keys.owner, claim);
+    mf__txn_if_mod(txn, keys.owner, mf__claim_revision(claim));
     mf__txn_then(txn, mf__op_txn(arena, end_life(op, &keys, claim, done)));
-    mf__txn_else(txn, mf__op_count(arena, keys.task));
+    mf__txn_else(txn, mf__op_txn(arena, end_former(op, &keys, claim)));
     return txn;
 }
 
@@ -78,6 +105,7 @@ static void end(mf_broker *broker, mf_claims_request *request, bool done)
         return;
     mf_op *op = &ending->op;
     ending->request = request;
+    ending->done = done;
     mf_txn *txn = mf__txn_new(&op->arena, 1, request->count, 1);
     mf__guard(op, txn);
     for (size_t i = 0; i < request->count; i++)
