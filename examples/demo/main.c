@@ -238,13 +238,13 @@ static void run(demo *me, const char *tasks)
 int main(int argc, char **argv)
 {
     demo me = {.directory = "/tmp/metafora-demo-XXXXXX"};
-    stage *const stages[] = {&stage_embedded, &stage_redis};
+    stage *const stages[] = {&stage_embedded, &stage_redis, &stage_etcd};
 
     for (size_t i = 0; argc > 1 && i < sizeof stages / sizeof *stages; i++)
         if (strcmp(argv[1], stages[i]->name) == 0)
             me.stage = stages[i];
     if (me.stage == NULL || argc > 3) {
-        fprintf(stderr, "usage: metafora-demo embedded|redis [TASKS-FILE]\n");
+        fprintf(stderr, "usage: metafora-demo embedded|redis|etcd [TASKS-FILE]\n");
         return 2;
     }
     if (mkdtemp(me.directory) == NULL) {

@@ -1,4 +1,5 @@
-/* Where the demo's nodes run: threads of this process, or processes on a private Redis. */
+/* Where the demo's nodes run: threads of this process, or processes on a private Redis
+ * or etcd. */
 #ifndef DEMO_STAGE_H
 #define DEMO_STAGE_H
 
@@ -20,6 +21,6 @@ typedef struct stage {
     char url[160];
 } stage;
 
-extern stage stage_embedded, stage_redis;
+extern stage stage_embedded, stage_redis, stage_etcd;
 
 #endif
