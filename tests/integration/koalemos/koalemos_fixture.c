@@ -1,4 +1,4 @@
-/* A cluster of real koalemosd processes on a private Redis. */
+/* A cluster of real koalemosd processes on a private broker. */
 #include "koalemos_fixture.h"
 
 #include <dirent.h>
@@ -41,8 +41,7 @@ static int set_up(void **state, bool persistent)
     f->news = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     inotify_add_watch(f->news, f->directory, IN_MODIFY | IN_CREATE);
     path_of(f, f->batch, sizeof f->batch, "batch");
-    redis_server_options options = {.persistent = persistent};
-    f->server = redis_server_start(&options);
+    f->broker = broker_start(persistent);
     f->checker = checker_new();
     return 0;
 }
@@ -62,7 +61,7 @@ int koalemos_teardown(void **state)
     koalemos_fixture *f = *state;
     for (int n = 0; n < KOALEMOS_NODES; n++)
         process_kill(&f->nodes[n]);
-    redis_server_free(f->server);
+    broker_free(f->broker);
     checker_free(f->checker);
     close(f->news);
     if (getenv("METAFORA_KEEP") != NULL) { /* to look into the logs of a failed run */
@@ -80,9 +79,11 @@ enum { MOST_ARGUMENTS = 48 };
 void koalemos_launch(koalemos_fixture *f, int n, const char *const *more)
 {
     char events[256], log[256], lease[16];
-    const char *arguments[MOST_ARGUMENTS] = {
-        KOALEMOSD,  "--broker", f->server->url, "--name", names[n],     "--log-dir", f->directory,
-        "--events", events,     "--log",        "debug",  "--lease-ms", lease};
+    const char *arguments[MOST_ARGUMENTS] = {KOALEMOSD,    "--broker", broker_url(f->broker),
+                                             "--name",     names[n],   "--log-dir",
+                                             f->directory, "--events", events,
+                                             "--log",      "debug",    "--lease-ms",
+                                             lease};
     size_t used = 13;
 
     path_of(f, events, sizeof events, "events-%s", names[n]);
@@ -145,7 +146,7 @@ void koalemos_let_go(koalemos_fixture *f)
 
 int koalemos_ctl(koalemos_fixture *f, const char *const *more)
 {
-    const char *arguments[MOST_ARGUMENTS] = {KOALEMOSCTL, "--broker", f->server->url};
+    const char *arguments[MOST_ARGUMENTS] = {KOALEMOSCTL, "--broker", broker_url(f->broker)};
     char output[256];
     process ctl;
     size_t used = 3;
@@ -325,7 +326,8 @@ void koalemos_check(koalemos_fixture *f, size_t least_takeovers)
         path_of(f, path, sizeof path, "%s", logs[i]);
         checker_load(f->checker, path);
     }
-    checker_run(f->checker, (KOALEMOS_LEASE_MS + 1000) * 1000, least_takeovers, stderr, &report);
+    checker_run(f->checker, (KOALEMOS_LEASE_MS + broker_takeover_ms()) * 1000, least_takeovers,
+                stderr, &report);
     print_message(
         "checker: %zu tasks, %zu claims, %zu processes, %zu takeovers, the longest %.2f s, "
         "%zu violations\n",

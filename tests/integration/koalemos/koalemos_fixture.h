@@ -1,4 +1,4 @@
-/* A cluster of real koalemosd processes on a private Redis, and what their event logs say. */
+/* A cluster of real koalemosd processes on a private broker, and what their event logs say. */
 #ifndef TEST_KOALEMOS_FIXTURE_H
 #define TEST_KOALEMOS_FIXTURE_H
 
@@ -8,7 +8,6 @@
 
 #include "checker.h"
 #include "process.h"
-#include "redis_server.h"
 
 /* Sanitizers make each process start slowly. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -18,9 +17,20 @@ enum { KOALEMOS_TASKS_A_NODE = 100, KOALEMOS_LEASE_MS = 2000 };
 #endif
 enum { KOALEMOS_NODES = 3, KOALEMOS_PATIENCE_MS = 60000 };
 
+/* The private server, of the broker that the test is built for: broker_redis.c or broker_etcd.c. */
+typedef struct koalemos_broker koalemos_broker;
+/* `persistent`: it keeps what it has over a restart. */
+koalemos_broker *broker_start(bool persistent);
+void broker_free(koalemos_broker *broker);
+const char *broker_url(const koalemos_broker *broker);
+void broker_kill(koalemos_broker *broker);
+void broker_restart(koalemos_broker *broker);
+/* How long after its lease a dead node's task may wait for another one. */
+int broker_takeover_ms(void);
+
 typedef struct koalemos_fixture {
     char *directory; /* events-<node>, <node>.log, the tasks' logs; ran and locks by e2e-task */
-    redis_server *server;
+    koalemos_broker *broker;
     process nodes[KOALEMOS_NODES]; /* "a", "b", "c" */
     char batch[128];               /* file for koalemosctl --batch */
     int batches;
@@ -81,7 +91,7 @@ void koalemos_wait_for_news(koalemos_fixture *f, int64_t last_ms, const char *wh
 int64_t koalemos_now_us(void);
 
 /* Gives all logs to the checker and runs it: no violation, and so many takeovers at least, each
- * within the lease and a second. */
+ * within its time. */
 void koalemos_check(koalemos_fixture *f, size_t least_takeovers);
 
 /* No process of e2e-task is alive. */

@@ -1,4 +1,4 @@
-/* koalemosd end to end: real processes on a private Redis, hurt in every way that they must bear.
+/* koalemosd end to end: real processes on a private broker, hurt in every way that they must bear.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -63,7 +63,7 @@ static void start_with_tasks(koalemos_fixture *f, int n, const char *prefix, int
 
 /* The main job: of three nodes with 300 tasks one is killed and one is stopped beyond its lease and
  * resumed. Every task completes, no two owners' intervals and no two processes overlap, fences
- * rise, and what was lost is taken over within the lease and a second. */
+ * rise, and what was lost is taken over within the lease and a moment. */
 static void test_kill_and_stop(void **state)
 {
     koalemos_fixture *f = *state;
@@ -168,11 +168,11 @@ static void test_broker_away(void **state)
     koalemos_submit(f, "task");
     KOALEMOS_AWAIT(f, koalemos_count(f, A, RUNNING) == 5);
     checker_fault(f->checker, "a", koalemos_now_us());
-    redis_server_kill(f->server);
+    broker_kill(f->broker);
     KOALEMOS_AWAIT(f, koalemos_count(f, A, "\"event\":\"process-ended\"") == 5);
     assert_int_equal(koalemos_count(f, A, "\"detail\":\"expiring\""), 5);
     assert_true(koalemos_none_alive(f));
-    redis_server_restart(f->server);
+    broker_restart(f->broker);
     KOALEMOS_AWAIT(f, koalemos_done(f) == 5);
     stop_node(f, A);
 }
@@ -220,12 +220,12 @@ static void test_unreachable(void **state)
     koalemos_fixture *f = *state;
     static const char *const waiting[] = {"--wait", NULL};
 
-    redis_server_stop(f->server);
+    broker_kill(f->broker);
     koalemos_launch(f, A, NULL);
     assert_exit(&f->nodes[A], 1);
     koalemos_launch(f, B, waiting);
     assert_true(process_await_output(&f->nodes[B], "refused", 0, KOALEMOS_PATIENCE_MS));
-    redis_server_restart(f->server);
+    broker_restart(f->broker);
     assert_true(process_await_output(&f->nodes[B], "joined as", 0, KOALEMOS_PATIENCE_MS));
     stop_node(f, B);
 }
