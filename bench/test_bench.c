@@ -151,11 +151,19 @@ static void test_memory(void **state)
     cJSON_Delete(object);
 }
 
+/* sleep tells bytes a task and times. */
+static void test_sleep(void **state)
+{
+    cJSON *object = run_scenario(*state, "sleep --tasks 500 --lease-ms 2000 --json");
+    check_numbers(object, "tasks bytes_per_task waking wake_seconds pause_p99_ms resume_p99_ms");
+    cJSON_Delete(object);
+}
+
 /* Every scenario explains itself, and the first help names all of them. */
 static void test_help(void **state)
 {
-    static const char *const names[] = {"claim",   "submit",  "renew", "takeover",
-                                        "latency", "handoff", "memory"};
+    static const char *const names[] = {"claim",   "submit",  "renew",  "takeover",
+                                        "latency", "handoff", "memory", "sleep"};
     output *out = *state;
     run(out, "--help");
     assert_int_equal(out->status, 0);
@@ -206,6 +214,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_latency, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_handoff, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sleep, set_up, tear_down),
     };
     program = argc > 1 ? argv[1] : "./metafora-bench";
     return cmocka_run_group_tests(tests, NULL, NULL);
