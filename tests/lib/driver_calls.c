@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 10000, BATCH = 256, ID_BYTES = 64 };
+enum { PATIENCE_MS = 10000, BATCH = 100, ID_BYTES = 64 };
 
 /* Waiting. */
 
