@@ -118,7 +118,7 @@ static void run(const bench_options *options, bench_report *report)
     worker_open(&me.worker, &me.rig, "latency", "bench", mf_balancer_dumb());
     worker_await_join(&me.worker);
     rig_client_open(&me.client, &me.rig, "latency");
-    me.ping = me.rig.embedded ? NULL : resp_open(me.rig.url);
+    me.ping = !me.rig.redis ? NULL : resp_open(me.rig.url);
     me.floor = floor_start_open(&me.rig, &tasks);
     measure(&me, &tasks, &times);
     report_times(report, &me, &times);

@@ -1,4 +1,5 @@
-/* The floors: the driver's own scripts, called by the least client. */
+/* The floors: the driver's own scripts, called by the least client; those on etcd are in
+ * floor_etcd.c. */
 #include "floor.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <metafora/driver.h>
 
 #include "cpu.h"
+#include "etcd.h"
 #include "resp.h"
 #include "scripts.h"
 
@@ -190,7 +192,7 @@ static void claim_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *meter
 
 floor_client *floor_start_open(bench_rig *rig, const rig_tasks *tasks)
 {
-    if (!rig->private_server)
+    if (!rig->private_server || !rig->redis)
         return NULL;
     floor_client *client = bench_alloc(1, sizeof *client);
     open_client(client, rig, tasks);
@@ -223,10 +225,10 @@ void floor_start_close(floor_client *client)
 
 versus_work floor_claim(const bench_rig *rig)
 {
-    return rig->private_server ? claim_all : NULL;
+    return !rig->private_server ? NULL : rig->etcd ? etcd_floor_claim : claim_all;
 }
 
 versus_work floor_submit(const bench_rig *rig)
 {
-    return rig->private_server ? submit_all : NULL;
+    return !rig->private_server ? NULL : rig->etcd ? etcd_floor_submit : submit_all;
 }

@@ -1,4 +1,4 @@
-/* The floors: the driver's own scripts, called by the least client. */
+/* The floors: the driver's own scripts, or transactions, called by the least client. */
 #ifndef MF_BENCH_FLOOR_H
 #define MF_BENCH_FLOOR_H
 
@@ -10,7 +10,7 @@ versus_work floor_claim(const bench_rig *rig);
 versus_work floor_submit(const bench_rig *rig);
 
 /* The floor of a single start: submit.lua, and when it has answered claim.lua, for one task. NULL
- * as above. */
+ * without a private Redis. */
 typedef struct floor_client floor_client;
 floor_client *floor_start_open(bench_rig *rig, const rig_tasks *tasks);
 /* Seconds that task number `index` took. */

@@ -24,8 +24,7 @@ typedef struct option_row {
 static const option_row table[] = {
     {"--broker", OPTION_TEXT, FIELD(broker), "BROKER",
      "private-redis (a redis-server of its own on a loopback port), private-redis-unix (the same "
-     "on "
-     "a unix socket), embedded, or a URL",
+     "on a unix socket), private-etcd (an etcd of its own), embedded, or a URL",
      .everywhere = true},
     {"--tasks", OPTION_NUMBER, FIELD(tasks), "N", "how many tasks", .least = 1, .most = 10000000},
     {"--nodes", OPTION_NUMBER, FIELD(nodes), "N", "how many consumer processes", .least = 2,

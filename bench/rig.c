@@ -7,12 +7,11 @@
 
 #include <metafora/redis.h>
 
+#include "etcd.h"
 #include "resp.h"
 #include "server.h"
 
 enum { CLIENT_LIMIT_S = 120 };
-
-static const mf_driver *const drivers[] = {&mf_redis_driver, &mf_embedded_driver, NULL};
 
 static void on_bound(void *arg)
 {
@@ -24,15 +23,22 @@ static void on_bound(void *arg)
 
 static void choose_broker(bench_rig *rig, const char *broker)
 {
-    if (strcmp(broker, "private-redis") == 0 || strcmp(broker, "private-redis-unix") == 0) {
+    static const struct {
+        const char *name;
+        server_kind kind;
+    } servers[] = {{"private-redis", SERVER_REDIS},
+                   {"private-redis-unix", SERVER_REDIS_UNIX},
+                   {"private-etcd", SERVER_ETCD}};
+    rig->url = strcmp(broker, "embedded") == 0 ? "embedded://bench" : broker;
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
+        if (strcmp(broker, servers[i].name) != 0)
+            continue;
         rig->private_server = true;
-        rig->url = server_start(strcmp(broker, "private-redis-unix") == 0);
-    } else if (strcmp(broker, "embedded") == 0) {
-        rig->url = "embedded://bench";
-    } else {
-        rig->url = broker;
+        rig->url = server_start(servers[i].kind);
     }
     rig->embedded = strncmp(rig->url, "embedded:", 9) == 0;
+    rig->redis = strncmp(rig->url, "redis", 5) == 0 || strncmp(rig->url, "unix:", 5) == 0;
+    rig->etcd = strncmp(rig->url, "etcd", 4) == 0;
 }
 
 /* A URL may hold a password, which has no place in a report. */
@@ -101,6 +107,7 @@ mf_broker *rig_broker(bench_rig *rig, const char *name_space)
     mf_broker *broker;
     mf_error error;
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+    const mf_driver *const drivers[] = {&mf_redis_driver, &mf_embedded_driver, etcd_driver(), NULL};
     options.name_space = name_space;
     if (mf_broker_open_any(&broker, rig->url, &options, rig->loop, drivers, &error) != MF_OK)
         bench_fail("%s", error.text);
@@ -232,6 +239,10 @@ void rig_wipe(bench_rig *rig, const char *name_space, const rig_tasks *tasks)
 {
     if (!rig->private_server) {
         remove_tasks(rig, name_space, tasks);
+        return;
+    }
+    if (rig->etcd) {
+        etcd_wipe(rig);
         return;
     }
     resp *connection = resp_open(rig->url);

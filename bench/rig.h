@@ -11,8 +11,8 @@ typedef struct bench_rig {
     mf_loop *loop;
     const char *url;
     bool private_server;
-    bool embedded;
-    mf_broker *anchor; /* keeps an embedded store while no other handle is open */
+    bool embedded, redis, etcd; /* which kind of broker it is */
+    mf_broker *anchor;          /* keeps an embedded store while no other handle is open */
     mf_timer bound;
     const char *waits_for;
     bool slept;

@@ -1,4 +1,4 @@
-/* A redis-server of the run's own, in a temporary directory. */
+/* A redis-server or an etcd of the run's own, in a temporary directory. */
 #include "server.h"
 
 #include <arpa/inet.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,24 +17,28 @@
 
 #include "bench.h"
 #include "cpu.h"
-#include "resp.h"
 
-enum { ATTEMPTS = 5, START_LIMIT_S = 10 };
+enum { ATTEMPTS = 5, START_LIMIT_S = 20 };
 
 /* In static memory, where the signal handler finds it. */
 static struct {
     volatile pid_t pid;
     char directory[64];
-    char socket[96];
+    char socket[96], data[96], log_path[96];
     char url[128];
-    char log[8192]; /* of its start */
-    size_t log_length;
+    char log[32768]; /* of its start */
 } server;
 
+/* By a program of the system's, so that a signal handler may do it. */
 static void remove_files(void)
 {
-    unlink(server.socket);
-    rmdir(server.directory);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/bin/rm", "rm", "-rf", "--", server.directory, (char *)NULL);
+        _exit(127);
+    }
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
 }
 
 static void on_signal(int number)
@@ -58,7 +63,9 @@ static void end_process(void)
 void server_stop(void)
 {
     end_process();
-    remove_files();
+    if (server.directory[0] != '\0')
+        remove_files();
+    server.directory[0] = '\0';
 }
 
 static void arrange_end(void)
@@ -82,6 +89,8 @@ static void make_directory(void)
     if (mkdtemp(server.directory) == NULL)
         bench_fail("%s: %s", server.directory, strerror(errno));
     snprintf(server.socket, sizeof server.socket, "%s/redis.sock", server.directory);
+    snprintf(server.data, sizeof server.data, "%s/etcd", server.directory);
+    snprintf(server.log_path, sizeof server.log_path, "%s/log", server.directory);
 }
 
 /* The kernel's choice. It is free again before the server takes it, so a start may fail and is then
@@ -98,7 +107,7 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
-static _Noreturn void run_server(pid_t parent, const char *port, const char *socket, int log)
+static _Noreturn void run_server(pid_t parent, const char *const *arguments, int log)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -107,83 +116,137 @@ static _Noreturn void run_server(pid_t parent, const char *port, const char *soc
     dup2(log, STDERR_FILENO);
     /* A ^C is this process's affair, which then ends the server. */
     setpgid(0, 0);
-    execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket",
-           socket, "--save", "", "--appendonly", "no", "--dir", server.directory,
-           "--maxmemory-policy", "noeviction", (char *)NULL);
-    dprintf(STDERR_FILENO, "redis-server: %s\n", strerror(errno));
+    execvp(arguments[0], (char *const *)arguments);
+    dprintf(STDERR_FILENO, "%s: %s\n", arguments[0], strerror(errno));
     _exit(127);
 }
 
-/* Returns the end of a pipe that the server's log comes from. */
-static int spawn(bool unix_socket)
+static void spawn(const char *const *arguments)
+{
+    fflush(NULL);
+    pid_t parent = getpid();
+    int log = open(server.log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    pid_t pid = log >= 0 ? fork() : -1;
+    if (pid < 0)
+        bench_fail("%s: %s", arguments[0], strerror(errno));
+    if (pid == 0)
+        run_server(parent, arguments, log);
+    server.pid = pid;
+    close(log);
+}
+
+static void read_log(void)
+{
+    int log = open(server.log_path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = log >= 0 ? read(log, server.log, sizeof server.log - 1) : 0;
+    server.log[length > 0 ? length : 0] = '\0';
+    if (log >= 0)
+        close(log);
+}
+
+static bool has_ended(void)
+{
+    if (waitpid(server.pid, NULL, WNOHANG) == 0)
+        return false;
+    server.pid = 0;
+    return true;
+}
+
+/* Reads the log until it has a line with `text`, of which it returns what follows; NULL when the
+ * server has ended instead. */
+static const char *await_ready(const char *text)
+{
+    double limit = cpu_now() + START_LIMIT_S;
+    int news = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    const char *found = NULL;
+    inotify_add_watch(news, server.log_path, IN_MODIFY);
+    for (;;) {
+        char events[4096];
+        struct pollfd ready = {.fd = news, .events = POLLIN};
+        double left = limit - cpu_now();
+        read_log();
+        found = strstr(server.log, text);
+        if ((found != NULL && strchr(found, '\n') != NULL) || left <= 0 || has_ended())
+            break;
+        /* An end is no news. */
+        poll(&ready, 1, left < 0.2 ? (int)(left * 1000) + 1 : 200);
+        while (read(news, events, sizeof events) > 0)
+            continue;
+    }
+    close(news);
+    return found != NULL ? found + strlen(text) : NULL;
+}
+
+static bool start_redis(bool unix_socket)
 {
     char port[16] = "0";
-    int log[2];
+    const char *const arguments[] = {"redis-server",
+                                     "--port",
+                                     port,
+                                     "--bind",
+                                     "127.0.0.1",
+                                     "--unixsocket",
+                                     unix_socket ? server.socket : "",
+                                     "--save",
+                                     "",
+                                     "--appendonly",
+                                     "no",
+                                     "--dir",
+                                     server.directory,
+                                     "--maxmemory-policy",
+                                     "noeviction",
+                                     NULL};
     if (unix_socket) {
         snprintf(server.url, sizeof server.url, "unix://%s", server.socket);
     } else {
         snprintf(port, sizeof port, "%d", free_port());
         snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%s", port);
     }
-    fflush(NULL);
-    pid_t parent = getpid();
-    if (pipe2(log, O_CLOEXEC) != 0)
-        bench_fail("pipe: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid < 0)
-        bench_fail("fork: %s", strerror(errno));
-    if (pid == 0)
-        run_server(parent, port, unix_socket ? server.socket : "", log[1]);
-    server.pid = pid;
-    close(log[1]);
-    return log[0];
+    spawn(arguments);
+    return await_ready("eady to accept connections") != NULL;
 }
 
-/* Reads the log until it says that the server is ready; false when the server has ended instead. */
-static bool await_ready(int log)
+/* Its ports are the kernel's choice; it says which one is for clients. */
+static bool start_etcd(void)
 {
-    double limit = cpu_now() + START_LIMIT_S;
-    server.log_length = 0;
-    while (server.log_length < sizeof server.log - 1) {
-        struct pollfd ready = {.fd = log, .events = POLLIN};
-        double left = limit - cpu_now();
-        if (left <= 0 || poll(&ready, 1, (int)(left * 1000) + 1) < 0)
-            break;
-        ssize_t got =
-            read(log, server.log + server.log_length, sizeof server.log - 1 - server.log_length);
-        if (got <= 0)
-            break;
-        server.log_length += (size_t)got;
-        server.log[server.log_length] = '\0';
-        if (strstr(server.log, "eady to accept connections") != NULL)
-            return true;
-    }
-    return false;
+    static const char any[] = "http://127.0.0.1:0", itself[] = "default=http://127.0.0.1:0";
+    const char *const arguments[] = {"etcd",
+                                     "--data-dir",
+                                     server.data,
+                                     "--logger=zap",
+                                     "--log-outputs=stderr",
+                                     "--enable-grpc-gateway=false",
+                                     "--listen-client-urls",
+                                     any,
+                                     "--advertise-client-urls",
+                                     any,
+                                     "--listen-peer-urls",
+                                     any,
+                                     "--initial-advertise-peer-urls",
+                                     any,
+                                     "--initial-cluster",
+                                     itself,
+                                     NULL};
+    spawn(arguments);
+    const char *rest = await_ready("\"msg\":\"serving client traffic");
+    const char *address = rest != NULL ? strstr(rest, "\"address\":\"") : NULL;
+    if (address == NULL)
+        return false;
+    address += strlen("\"address\":\"");
+    snprintf(server.url, sizeof server.url, "etcd://%.*s", (int)strcspn(address, "\""), address);
+    return true;
 }
 
-/* The log's pipe stays open, or the server could not write to it, but is not read any more: only
- * warnings may come, for which it has room. */
-static void quiet(void)
-{
-    resp *connection = resp_open(server.url);
-    resp_expect_ok(connection, 4, (const char *[]){"CONFIG", "SET", "loglevel", "warning"});
-    resp_close(connection);
-}
-
-const char *server_start(bool unix_socket)
+const char *server_start(server_kind kind)
 {
     make_directory();
     arrange_end();
     for (int i = 0; i < ATTEMPTS; i++) {
-        int log = spawn(unix_socket);
-        if (await_ready(log)) {
-            quiet();
+        if (kind == SERVER_ETCD ? start_etcd() : start_redis(kind == SERVER_REDIS_UNIX))
             return server.url;
-        }
         end_process();
-        close(log);
     }
-    bench_fail("redis-server does not start: %s", server.log);
+    bench_fail("the server does not start: %s", server.log);
 }
 
 double server_cpu(void)

@@ -11,7 +11,7 @@ static double preemptions; /* at slowlog_start */
 
 void slowlog_start(const bench_rig *rig)
 {
-    if (!rig->private_server)
+    if (!rig->private_server || !rig->redis)
         return;
     resp *connection = resp_open(rig->url);
     resp_expect_ok(connection, 6,
@@ -58,7 +58,7 @@ static void add_statistics(const char *info, const char *command, double *calls,
 
 void slowlog_report(const bench_rig *rig, bench_report *report)
 {
-    if (!rig->private_server)
+    if (!rig->private_server || !rig->redis)
         return;
     double calls = 0, us = 0, longest = 0, over_5_ms = 0;
     double preempted = server_preemptions() - preemptions;

@@ -1,6 +1,7 @@
 /* Each scenario of metafora-bench runs, small, and says what it should; how fast is not tested. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 static const char *program;
+static bool has_etcd;
 
 typedef struct output {
     char text[16384];
@@ -96,6 +98,35 @@ static void test_submit(void **state)
         run_scenario(*state, "submit --broker private-redis-unix --tasks 1000 --rounds 1 --json");
     check_text(object, "broker", "private-redis-unix");
     check_numbers(object, "tasks seconds per_second floor_per_second of_floor");
+    cJSON_Delete(object);
+}
+
+/* Both on etcd, where there is that driver: the floor's transactions succeed for every task, and
+ * the private server can be emptied for the next round. */
+static void test_etcd(void **state)
+{
+    static const char *const lines[] = {
+        "claim --broker private-etcd --tasks 1500 --rounds 2 --properties 40 --json",
+        "submit --broker private-etcd --tasks 300 --rounds 2 --json"};
+    if (!has_etcd)
+        skip();
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        cJSON *object = run_scenario(*state, lines[i]);
+        check_text(object, "broker", "private-etcd");
+        check_numbers(object, "tasks seconds per_second floor_per_second of_floor "
+                              "broker_cpu_percent");
+        cJSON_Delete(object);
+    }
+}
+
+/* A killed process' tasks start elsewhere on etcd too. */
+static void test_takeover_etcd(void **state)
+{
+    if (!has_etcd)
+        skip();
+    cJSON *object = run_scenario(*state, "takeover --broker private-etcd --tasks 200 --nodes 2 "
+                                         "--lease-ms 2000 --rounds 1 --json");
+    check_numbers(object, "tasks nodes lease_ms seconds seconds_over_lease");
     cJSON_Delete(object);
 }
 
@@ -208,6 +239,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_bad_arguments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_claim, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_submit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_etcd, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_takeover_etcd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_embedded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_takeover, set_up, tear_down),
@@ -217,5 +250,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_sleep, set_up, tear_down),
     };
     program = argc > 1 ? argv[1] : "./metafora-bench";
+    has_etcd = argc > 2 && strcmp(argv[2], "etcd") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
