@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,61 +39,59 @@ static pid_t launch(const char *const *arguments, int output)
     _exit(127);
 }
 
-typedef struct server_output {
-    char text[32768];
-    size_t used;
-} server_output;
-
-/* Reads what the server says until it says `ready`, with `end` somewhere behind it; returns what
- * follows `ready`. */
-static const char *await_text(int from, server_output *out, const char *ready, const char *end)
+/* Reads the server's log, in a file, until it has a line with `ready`; returns what follows in it.
+ */
+static const char *await_text(const char *path, char *text, size_t size, const char *ready)
 {
-    struct pollfd watched = {from, POLLIN, 0};
+    int log = open(path, O_RDONLY | O_CLOEXEC);
+    int news = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    struct pollfd watched = {news, POLLIN, 0};
+    const char *found = NULL;
+    char events[4096];
 
-    out->used = 0;
-    while (out->used < sizeof out->text - 1 && poll(&watched, 1, SERVER_PATIENCE_MS) > 0) {
-        ssize_t got = read(from, out->text + out->used, sizeof out->text - 1 - out->used);
-        if (got <= 0)
-            break;
-        out->used += (size_t)got;
-        out->text[out->used] = '\0';
-        const char *found = strstr(out->text, ready);
-        if (found != NULL && strstr(found + strlen(ready), end) != NULL)
-            return found + strlen(ready);
-    }
-    out->text[out->used] = '\0';
-    fprintf(stderr, "%s", out->text);
-    return NULL;
+    inotify_add_watch(news, path, IN_MODIFY);
+    do {
+        while (read(news, events, sizeof events) > 0)
+            continue;
+        ssize_t got = pread(log, text, size - 1, 0);
+        text[got > 0 ? got : 0] = '\0';
+        found = strstr(text, ready);
+    } while ((found == NULL || strchr(found, '\n') == NULL) &&
+             poll(&watched, 1, SERVER_PATIENCE_MS) > 0);
+    close(news);
+    close(log);
+    return found != NULL ? found + strlen(ready) : NULL;
 }
 
-/* The read end stays open, so that the server can go on writing for a while; it says little. */
-static const char *start_server(const char *const *arguments, server_output *out, const char *ready,
-                                const char *end, mf_error *error)
+/* Starts it and waits until it is ready; returns what it says behind that word, or NULL. */
+static const char *start_server(const char *directory, const char *const *arguments,
+                                const char *ready, mf_error *error)
 {
-    int ends[2];
-    const char *text = NULL;
+    static char text[32768];
+    char path[128];
 
-    if (pipe2(ends, O_CLOEXEC) == 0) {
-        server = launch(arguments, ends[1]);
-        close(ends[1]);
-        text = await_text(ends[0], out, ready, end);
-    }
-    if (text == NULL)
+    snprintf(path, sizeof path, "%s/server.log", directory);
+    int log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    server = launch(arguments, log);
+    close(log);
+    const char *rest = await_text(path, text, sizeof text, ready);
+    if (rest == NULL) {
+        fprintf(stderr, "%s", text);
         mf_error_set(error, MF_ESYSTEM, "%s did not start", arguments[0]);
-    return text;
+    }
+    return rest;
 }
 
 static int start_redis(const char *directory, mf_error *error)
 {
     char socket[128];
-    server_output out;
     const char *const arguments[] = {"redis-server", "--port", "0",       "--unixsocket",
                                      socket,         "--save", "",        "--appendonly",
                                      "yes",          "--dir",  directory, NULL};
 
     snprintf(socket, sizeof socket, "%s/redis.sock", directory);
     snprintf(stage_redis.url, sizeof stage_redis.url, "unix://%s", socket);
-    if (start_server(arguments, &out, "eady to accept connections", "", error) == NULL)
+    if (start_server(directory, arguments, "eady to accept connections", error) == NULL)
         return MF_ESYSTEM;
     return MF_OK;
 }
@@ -102,7 +101,6 @@ static int start_etcd(const char *directory, mf_error *error)
 {
     static const char any[] = "http://127.0.0.1:0", itself[] = "default=http://127.0.0.1:0";
     char data[128];
-    server_output out;
     const char *const arguments[] = {"etcd",
                                      "--data-dir",
                                      data,
@@ -123,7 +121,7 @@ static int start_etcd(const char *directory, mf_error *error)
 
     snprintf(data, sizeof data, "%s/etcd", directory);
     const char *said =
-        start_server(arguments, &out, "\"msg\":\"serving client traffic", "}", error);
+        start_server(directory, arguments, "\"msg\":\"serving client traffic", error);
     const char *address = said != NULL ? strstr(said, "\"address\":\"") : NULL;
     if (said == NULL)
         return MF_ESYSTEM;
