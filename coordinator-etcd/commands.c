@@ -44,8 +44,6 @@ void mf__etcd_send(mf_broker *broker, mf_send_request *request)
 
 /* receive */
 
-enum { DELETIONS_AT_ONCE = 120 };
-
 typedef struct receive_op {
     mf_op op; /* first */
     mf_receive_request *request;
@@ -132,7 +130,7 @@ static void find_acknowledged(receive_op *receive)
 
     range->max_create_revision = (int64_t)receive->request->acknowledged;
     range->keys_only = true;
-    range->limit = DELETIONS_AT_ONCE;
+    range->limit = (int64_t)receive->op.etcd->broker.max_batch;
     mf__op_call(&receive->op, &mf__method_range, &range->base, on_found);
 }
 

@@ -192,7 +192,8 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
         return;
     }
     mf_bytes key =
-        mf__key(op->etcd, &op->arena, "_mf/requests/%s.%zu", items->request->token, items->next);
+        mf__key(op->etcd, &op->arena, "_mf/requests/%s.%zu", items->request->token, items->first);
+    items->next = items->first;
     fill_part(items);
     mf_txn *txn = mf__txn_new(&op->arena, 1, items->count + 2, 1);
     mf__txn_if_mod(txn, key, 0);

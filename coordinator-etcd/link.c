@@ -88,6 +88,15 @@ bool mf__etcd_link_is_ready(const mf_etcd_link *link)
     return link->ready;
 }
 
+static void fail_with(mf_etcd_link *link, const mf_error *error)
+{
+    mf_error why;
+
+    mf_error_set(&why, error->code == MF_EUNKNOWN ? MF_EUNREACHABLE : error->code, "%s: %s",
+                 mf__etcd_link_peer(link), error->text);
+    mf__grpc_fail(link->channel, &why);
+}
+
 /* Calls. */
 
 static void finish(mf_rpc *rpc)
@@ -183,7 +192,7 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
             rpc->error.code = MF_EREFUSED;
         }
         if (remedy == MF_REMEDY_RECONNECT)
-            mf__grpc_fail(link->channel, &rpc->error);
+            fail_with(link, &rpc->error);
     } else if (rpc->answer == NULL) {
         mf_error_set(&rpc->error, MF_EPROTO, "%s: %s: the answer is not understood",
                      mf__etcd_link_peer(link), rpc->method->path);
@@ -195,6 +204,16 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
     finish(rpc);
 }
 
+/* The handshake has to fit into the time for connecting as well. */
+static int timeout_ms(const mf_etcd_link *link)
+{
+    const mf_etcd_settings *settings = link->settings;
+
+    return link->ready || settings->reply_timeout_ms < settings->connect_timeout_ms
+               ? settings->reply_timeout_ms
+               : settings->connect_timeout_ms;
+}
+
 static void dispatch(mf_rpc *rpc)
 {
     mf_etcd_link *link = rpc->link;
@@ -202,8 +221,7 @@ static void dispatch(mf_rpc *rpc)
 
     call->path = rpc->method->path;
     call->message_limit = ANSWER_LIMIT;
-    call->timeout_us = INT64_C(1000) * (link->ready ? link->settings->reply_timeout_ms
-                                                    : link->settings->connect_timeout_ms);
+    call->timeout_us = INT64_C(1000) * timeout_ms(link);
     call->message = on_message;
     call->finished = on_finished;
     rpc->answer = NULL;
@@ -280,7 +298,7 @@ void mf__etcd_link_stream_ended(mf_etcd_link *link, const mf_grpc_status *status
         if (!link->greeting)
             ask_for_token(link);
     } else if (remedy == MF_REMEDY_RECONNECT) {
-        mf__grpc_fail(link->channel, error);
+        fail_with(link, error);
     }
 }
 
@@ -297,12 +315,8 @@ static void greet(mf_etcd_link *link, const mf_method *method, const ProtobufCMe
 
 static void greet_failed(mf_etcd_link *link, const mf_error *error)
 {
-    mf_error why;
-
     link->greeting = false;
-    mf_error_set(&why, error->code == MF_EUNKNOWN ? MF_EUNREACHABLE : error->code, "%s: %s",
-                 mf__etcd_link_peer(link), error->text);
-    mf__grpc_fail(link->channel, &why);
+    fail_with(link, error);
 }
 
 /* A link that is idle for half of the time in which a reply is due is asked for one. */

@@ -9,7 +9,7 @@
 #include "table.h"
 
 /* A task has up to four keys of ours. */
-enum { KEYS_PER_TASK = 4, KEYS_MOST = 4096, OPEN_AT_ONCE = 120, RECORDS_MOST = 120 };
+enum { KEYS_PER_TASK = 4, KEYS_MOST = 4096 };
 
 typedef struct listed {
     const char *id;
@@ -96,7 +96,7 @@ static void ask_open(mf_op *op)
 {
     listing_op *listing = (listing_op *)op;
     size_t left = listing->open_count - listing->open_done;
-    size_t count = left < OPEN_AT_ONCE ? left : OPEN_AT_ONCE;
+    size_t count = left < op->etcd->broker.max_batch ? left : op->etcd->broker.max_batch;
 
     if (count == 0) {
         finish_claimable(listing);
@@ -172,7 +172,7 @@ static void on_keys(mf_op *op)
 
     listing->tasks = MF_ARENA_NEW(&op->arena, listed, page->n_kvs);
     mf__table_init(&listing->ids, &op->arena, page->n_kvs);
-    while (used < page->n_kvs && (!listing->records || listing->count < RECORDS_MOST))
+    while (used < page->n_kvs && (!listing->records || listing->count < op->etcd->broker.max_batch))
         note_key(listing, page->kvs[used++]->key);
     listing->request->cursor[0] = '\0';
     bool more = page->more || used < page->n_kvs;
@@ -195,7 +195,8 @@ static void list(mf_broker *broker, mf_page_request *request, bool records)
     if (listing == NULL)
         return;
     mf_op *op = &listing->op;
-    size_t tasks = records && request->limit > RECORDS_MOST ? RECORDS_MOST : request->limit;
+    size_t tasks =
+        records && request->limit > broker->max_batch ? broker->max_batch : request->limit;
     size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
     listing->request = request;
     listing->records = records;

@@ -16,8 +16,6 @@
 #include "internal.h"
 #include "table.h"
 
-enum { CHECKS_AT_ONCE = 60 }; /* two reads each */
-
 /* The claims of one lease. */
 typedef struct renewed_lease {
     mf_part part; /* first */
@@ -70,6 +68,14 @@ static void lose(renew_op *renew, size_t index, int code)
  * not be renewed with the others: their owner keys move to a lease that lasts for as long as they
  * would have lasted. */
 
+/* Claims in one transaction, at most two operations each. */
+static size_t portion(const renew_op *renew, size_t left)
+{
+    size_t most = renew->op.etcd->broker.max_batch / 2;
+
+    return left < most ? left : most;
+}
+
 static void move_former(mf_op *op);
 
 static void on_moved(mf_op *op)
@@ -80,8 +86,7 @@ static void on_moved(mf_op *op)
 static void move_former(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
-    size_t left = renew->former_count - renew->moved;
-    size_t count = left < CHECKS_AT_ONCE ? left : CHECKS_AT_ONCE;
+    size_t count = portion(renew, renew->former_count - renew->moved);
     mf_bytes owner = mf__bytes_copy(&op->arena, mf__bytes_of(op->session->owner_json));
 
     if (count == 0) {
@@ -162,8 +167,7 @@ static void on_checked(mf_op *op)
 static void check_rest(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
-    size_t left = renew->check_count - renew->checked;
-    size_t count = left < CHECKS_AT_ONCE ? left : CHECKS_AT_ONCE;
+    size_t count = portion(renew, renew->check_count - renew->checked);
 
     if (count == 0 && renew->former_count > 0) {
         begin_move(renew);

@@ -10,7 +10,7 @@
 
 enum { WATCH_TASKS, WATCH_NODES, WATCHES };
 static const char *const parts[WATCHES] = {"tasks/", "nodes/"};
-static const int64_t again_us = 200000;
+static const int64_t pause_us = 200000, refused_pause_us = 5000000;
 
 typedef enum hint { HINT_CLAIMABLE, HINT_TAKEN, HINT_REMOVED } hint;
 
@@ -216,12 +216,12 @@ static void stop_stream(mf_etcd_watch *watch)
     watch->created = 0;
 }
 
-static void start_again_later(mf_etcd_watch *watch)
+static void start_again_in(mf_etcd_watch *watch, int64_t us)
 {
     mf_loop *loop = watch->etcd->broker.loop;
 
     watch->created = 0;
-    mf_timer_start(loop, &watch->again, mf_loop_now_us(loop) + again_us);
+    mf_timer_start(loop, &watch->again, mf_loop_now_us(loop) + us);
 }
 
 static void on_cancelled(mf_etcd_watch *watch, const Etcd__WatchResponse *answer)
@@ -232,12 +232,13 @@ static void on_cancelled(mf_etcd_watch *watch, const Etcd__WatchResponse *answer
                "the watch fell behind the compaction at revision %lld: reading everything",
                (long long)answer->compact_revision);
         begin_anew(watch);
+        start_again_in(watch, 0);
     } else {
         watch->failed = true;
         mf_error_set(&watch->why, MF_EREFUSED, "watch: %s", answer->cancel_reason);
         mf_log(watch->etcd->broker.loop, MF_LOG_WARN, "etcd", "%s", watch->why.text);
+        start_again_in(watch, refused_pause_us);
     }
-    start_again_later(watch);
     mf__etcd_tell_link(watch->etcd);
 }
 
@@ -303,7 +304,7 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
     mf_etcd_watch *watch = watch_of(call);
 
     mf__etcd_link_stream_ended(watch->link, status, &watch->why);
-    start_again_later(watch);
+    start_again_in(watch, pause_us);
 }
 
 static int create(mf_etcd_watch *watch, int which)
@@ -336,7 +337,7 @@ static void start(mf_etcd_watch *watch)
     if (code == MF_OK)
         return;
     stop_stream(watch);
-    start_again_later(watch);
+    start_again_in(watch, pause_us);
 }
 
 static void on_again(void *arg)

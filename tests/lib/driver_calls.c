@@ -238,13 +238,20 @@ int driver_renew(driver_handle *h, mf_session *session)
 
 /* One task. */
 
+int driver_submit_list(driver_handle *h, const char *token, mf_item *items, size_t count)
+{
+    mf_items_request request = {.token = token, .items = items, .count = count};
+
+    CALL(h, submit, &request);
+    return h->error.code;
+}
+
 int driver_submit(driver_handle *h, const char *token, const char *id, const char *properties)
 {
     mf_item item = {.id = id, .properties = properties};
-    mf_items_request request = {.token = token, .items = &item, .count = 1};
+    int code = driver_submit_list(h, token, &item, 1);
 
-    CALL(h, submit, &request);
-    return h->error.code != MF_OK ? h->error.code : item.result;
+    return code != MF_OK ? code : item.result;
 }
 
 int driver_remove(driver_handle *h, const char *token, const char *id)
@@ -312,9 +319,11 @@ void driver_submit_many(driver_handle *h, const char *prefix, size_t count)
     char ids[BATCH][ID_BYTES], token[ID_BYTES * 2];
     mf_item items[BATCH] = {0};
 
-    for (size_t from = 0; from < count; from += BATCH) {
+    size_t most = h->broker->max_batch < BATCH ? h->broker->max_batch : BATCH;
+
+    for (size_t from = 0; from < count; from += most) {
         mf_items_request request = {.token = token, .items = items};
-        request.count = count - from < BATCH ? count - from : BATCH;
+        request.count = count - from < most ? count - from : most;
         fill_ids(ids, prefix, from, request.count);
         for (size_t i = 0; i < request.count; i++)
             items[i] = (mf_item){.id = ids[i]};
@@ -331,9 +340,11 @@ void driver_claim_many(driver_handle *h, mf_session *session, const char *prefix
     char ids[BATCH][ID_BYTES];
     mf_claim claims[BATCH], *list[BATCH];
 
-    for (size_t from = 0; from < count; from += BATCH) {
+    size_t most = h->broker->max_batch < BATCH ? h->broker->max_batch : BATCH;
+
+    for (size_t from = 0; from < count; from += most) {
         mf_claims_request request = {.session = session, .claims = list};
-        request.count = count - from < BATCH ? count - from : BATCH;
+        request.count = count - from < most ? count - from : most;
         fill_ids(ids, prefix, from, request.count);
         for (size_t i = 0; i < request.count; i++) {
             claims[i] = (mf_claim){.id = ids[i]};

@@ -48,6 +48,7 @@ int driver_renew(driver_handle *h, mf_session *session);
 
 /* One task. The task's code, or that of the whole request. */
 int driver_submit(driver_handle *h, const char *token, const char *id, const char *properties);
+int driver_submit_list(driver_handle *h, const char *token, mf_item *items, size_t count);
 int driver_remove(driver_handle *h, const char *token, const char *id);
 int driver_claim(driver_handle *h, mf_session *session, mf_claim *claim);
 int driver_claim_list(driver_handle *h, mf_session *session, mf_claim **claims, size_t count);

@@ -1,0 +1,448 @@
+/* The etcd driver in trouble: members that die or stop, links that lie, leases and tokens that end,
+ * a full disk, a server that is none. Each ends in the guarantee that holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <metafora/etcd.h>
+
+#include "driver_calls.h"
+#include "etcd_server.h"
+#include "proxy.h"
+
+enum { LEASE_MS = 20000, REPLY_MS = 1000 };
+
+typedef struct fixture {
+    etcd_server *server;
+    mf_loop *loop;
+    proxy *proxy;
+    driver_handle a, b;
+    mf_session session_a, session_b;
+    char url[256];
+} fixture;
+
+static fixture *new_fixture(const etcd_server_options *options)
+{
+    fixture *f = calloc(1, sizeof *f);
+
+    assert_non_null(f);
+    f->server = etcd_server_start(options);
+    assert_int_equal(mf_loop_new(&f->loop, NULL), MF_OK);
+    mf_loop_set_log(f->loop, NULL, NULL, MF_LOG_NONE);
+    f->session_a = driver_session("a", 'a', LEASE_MS);
+    f->session_b = driver_session("b", 'b', LEASE_MS);
+    return f;
+}
+
+static int one_member(void **state)
+{
+    *state = new_fixture(NULL);
+    return 0;
+}
+
+static int three_members(void **state)
+{
+    static const etcd_server_options options = {.members = 3};
+
+    *state = new_fixture(&options);
+    return 0;
+}
+
+static int small_quota(void **state)
+{
+    static const char *const argv[] = {"--quota-backend-bytes=4000000", NULL};
+    static const etcd_server_options options = {.argv = argv};
+
+    *state = new_fixture(&options);
+    return 0;
+}
+
+static int with_users(void **state)
+{
+    static const char *const argv[] = {"--bcrypt-cost=4", "--auth-token-ttl=1", NULL};
+    static const etcd_server_options options = {.argv = argv};
+    fixture *f = new_fixture(&options);
+
+    etcd_ctl_do(f->server, "user", "add", "root:secret", NULL);
+    etcd_ctl_do(f->server, "user", "grant-role", "root", "root", NULL);
+    etcd_ctl_do(f->server, "user", "add", "guest:p%ss", NULL);
+    etcd_ctl_do(f->server, "role", "add", "other", NULL);
+    etcd_ctl_do(f->server, "role", "grant-permission", "other", "readwrite", "--prefix=true",
+                "/other/", NULL);
+    etcd_ctl_do(f->server, "user", "grant-role", "guest", "other", NULL);
+    etcd_ctl_do(f->server, "auth", "enable", NULL);
+    f->server->options.ctl_credentials = "root:secret";
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+
+    driver_close(&f->a);
+    driver_close(&f->b);
+    mf_loop_free(f->loop);
+    if (f->proxy != NULL)
+        proxy_free(f->proxy);
+    etcd_server_free(f->server);
+    free(f);
+    return 0;
+}
+
+static void open_at(fixture *f, driver_handle *h, const char *url)
+{
+    mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+
+    options.name_space = "t";
+    options.reply_timeout_ms = REPLY_MS;
+    assert_int_equal(driver_open(h, &mf_etcd_driver, f->loop, url, &options), MF_OK);
+}
+
+/* Node "a" at these places: members by number, -1 for the proxy. */
+static void open_a(fixture *f, int first, int second)
+{
+    int places[] = {first, second};
+
+    snprintf(f->url, sizeof f->url, "etcd://");
+    for (int i = 0; i < 2; i++) {
+        int port = places[i] >= 0 ? f->server->members[places[i]].port : proxy_port(f->proxy);
+        snprintf(f->url + strlen(f->url), sizeof f->url - strlen(f->url), "%s127.0.0.1:%d",
+                 i > 0 ? "," : "", port);
+    }
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+}
+
+/* The link has been lost `downs` times and is back: the session joins again. */
+static void come_back(driver_handle *h, mf_session *session, unsigned downs)
+{
+    unsigned ups;
+
+    driver_await(h, &h->downs, downs);
+    do {
+        ups = h->ups;
+        session->epoch++;
+        if (driver_join(h, session) == MF_OK)
+            return;
+        if (h->ups == ups)
+            driver_await(h, &h->ups, ups + 1);
+    } while (true);
+}
+
+static void claim_x(fixture *f, mf_claim *claim)
+{
+    *claim = (mf_claim){.id = "x"};
+    assert_int_equal(driver_submit(&f->a, "k", "x", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, claim), MF_OK);
+}
+
+/* When the member that a node speaks to is killed, the node goes on with another one, holds what it
+ * held, and hears hints. */
+static void test_member_killed(void **state)
+{
+    fixture *f = *state;
+    mf_claim x;
+
+    open_a(f, 0, 1);
+    claim_x(f, &x);
+    etcd_server_kill(f->server, 0);
+    come_back(&f->a, &f->session_a, 1);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+    size_t hints = f->a.claimable;
+    etcd_ctl_do(f->server, "put", "/t/tasks/y", "", NULL);
+    driver_await_size(&f->a, &f->a.claimable, hints + 1);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* When the leader is stopped until another one is elected, and comes back, the claims still have
+ * the one owner that they had. */
+static void test_leader_stopped(void **state)
+{
+    fixture *f = *state;
+    int leader = etcd_server_leader(f->server), other = (leader + 1) % 3;
+    mf_claim x, again = {.id = "x"};
+
+    open_a(f, leader, other);
+    claim_x(f, &x);
+    etcd_server_pause(f->server, leader);
+    come_back(&f->a, &f->session_a, 1);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+    etcd_server_resume(f->server, leader);
+    snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", f->server->members[leader].port);
+    open_at(f, &f->b, f->url);
+    driver_watch(&f->b, &f->session_b);
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &again), MF_ETAKEN);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* A node that speaks to a follower goes on when the leader is stopped: its member says that there
+ * is no leader, or gets a new one. */
+static void test_leader_stopped_behind_a_follower(void **state)
+{
+    fixture *f = *state;
+    int leader = etcd_server_leader(f->server);
+    mf_claim x;
+
+    open_a(f, (leader + 1) % 3, (leader + 2) % 3);
+    claim_x(f, &x);
+    etcd_server_pause(f->server, leader);
+    int code;
+    unsigned tries = 0;
+    while ((code = driver_renew_one(&f->a, &f->session_a, &x)) != MF_OK) {
+        assert_true(mf_error_is_transient(code) && tries++ < 1000);
+        f->session_a.epoch++;
+        driver_join(&f->a, &f->session_a);
+    }
+    etcd_server_resume(f->server, leader);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* A majority lost is a broker that cannot be reached, also by the member that is left; nothing is
+ * granted. When the majority is back, so is the node. */
+static void test_majority_lost(void **state)
+{
+    fixture *f = *state;
+    mf_claim x;
+
+    open_a(f, 0, 1);
+    claim_x(f, &x);
+    etcd_server_pause(f->server, 1);
+    etcd_server_pause(f->server, 2);
+    driver_await(&f->a, &f->a.downs, 1);
+    assert_true(mf_error_is_transient(driver_renew_one(&f->a, &f->session_a, &x)));
+    etcd_server_resume(f->server, 1);
+    etcd_server_resume(f->server, 2);
+    come_back(&f->a, &f->session_a, 1);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* When the network to one member swallows everything, another one is used. */
+static void test_partition_from_one_member(void **state)
+{
+    fixture *f = *state;
+    mf_claim x;
+
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    open_a(f, -1, 1);
+    claim_x(f, &x);
+    int64_t began_us = mf_loop_now_us(f->loop);
+    proxy_blackhole(f->proxy, PROXY_BOTH);
+    come_back(&f->a, &f->session_a, 1);
+    assert_true(mf_loop_now_us(f->loop) - began_us < 8000000);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* A watch that goes silent when it has been asked for is given up and made anew. */
+static void test_silent_watch(void **state)
+{
+    fixture *f = *state;
+    static const char end_of_create[] = "/t/tasks0\x20\x01";
+
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    proxy_arm(f->proxy, PROXY_SILENCE, end_of_create, strlen(end_of_create));
+    snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", proxy_port(f->proxy));
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    driver_await(&f->a, &f->a.resyncs, 1);
+    assert_int_equal(proxy_count(f->proxy).sprung, 1);
+    assert_int_equal(driver_submit(&f->a, "k", "x", NULL), MF_OK);
+    driver_await_size(&f->a, &f->a.claimable, 1);
+}
+
+static void compact(fixture *f)
+{
+    char *text = etcd_ctl(f->server, "get", "/", "-w", "fields", NULL), revision[32];
+    const char *at = strstr(text, "\"Revision\" : ");
+
+    assert_non_null(at);
+    snprintf(revision, sizeof revision, "%lld", atoll(at + strlen("\"Revision\" : ")));
+    etcd_ctl_do(f->server, "compaction", revision, NULL);
+    free(text);
+}
+
+/* What happened while the watch was cut off, and was compacted away, is found by reading all anew,
+ * which the watcher is told to do; hints then go on. */
+static void test_compaction_while_cut(void **state)
+{
+    fixture *f = *state;
+
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", proxy_port(f->proxy));
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    unsigned resyncs = f->a.resyncs;
+    proxy_refuse(f->proxy);
+    proxy_cut(f->proxy);
+    driver_await(&f->a, &f->a.downs, 1);
+    etcd_ctl_do(f->server, "put", "/t/tasks/missed", "", NULL);
+    etcd_ctl_do(f->server, "put", "/t/tasks/missed/props", "{}", NULL);
+    compact(f);
+    proxy_resume(f->proxy);
+    driver_await(&f->a, &f->a.resyncs, resyncs + 1);
+    assert_int_equal(driver_count_claimable(&f->a), 1);
+    /* By a hint, or by reading once more. */
+    unsigned told = f->a.resyncs + (unsigned)f->a.claimable;
+    etcd_ctl_do(f->server, "put", "/t/tasks/seen", "", NULL);
+    for (int i = 0; i < 100 && f->a.resyncs + (unsigned)f->a.claimable == told; i++)
+        driver_run_ms(&f->a, 100);
+    assert_true(f->a.resyncs + (unsigned)f->a.claimable > told);
+    assert_int_equal(driver_count_claimable(&f->a), 2);
+}
+
+static void revoke_all(fixture *f)
+{
+    char *list = etcd_ctl(f->server, "lease", "list", NULL), *at = list, *line;
+
+    while ((line = strsep(&at, "\n")) != NULL)
+        if (strspn(line, "0123456789abcdef") >= 10)
+            etcd_ctl_do(f->server, "lease", "revoke", line, NULL);
+    free(list);
+}
+
+/* When every lease is revoked behind our back, the session and its claims are lost, and said to be;
+ * the session joins again and goes on, on new leases. */
+static void test_leases_revoked(void **state)
+{
+    fixture *f = *state;
+    mf_claim x, again = {.id = "x"}, y = {.id = "y"};
+
+    open_at(f, &f->a, f->server->url);
+    driver_watch(&f->a, &f->session_a);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    claim_x(f, &x);
+    assert_int_equal(driver_send(&f->a, "a", "{}"), MF_OK);
+    revoke_all(f);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_ENOSESSION);
+    f->session_a.epoch++;
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_ELATE);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_ELATE);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &again), MF_OK);
+    assert_true(again.fence > x.fence);
+    assert_int_equal(driver_submit(&f->a, "l", "y", NULL), MF_OK);
+    assert_int_equal(driver_send(&f->a, "a", "{}"), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &y), MF_OK);
+}
+
+static void await_alarm(fixture *f)
+{
+    bool raised = false;
+
+    for (int i = 0; i < 100 && !raised; i++) {
+        char *text = etcd_ctl(f->server, "alarm", "list", NULL);
+        raised = strstr(text, "NOSPACE") != NULL;
+        free(text);
+    }
+    assert_true(raised);
+}
+
+/* On a full disk nothing new is taken, with an error that says why; what is held can be renewed,
+ * finished and given back. */
+static void test_no_space(void **state)
+{
+    fixture *f = *state;
+    mf_claim x, y = {.id = "y"}, z = {.id = "z"};
+    char *large = malloc(1000001), token[16];
+    int code = MF_OK;
+
+    memset(large, '1', 1000000);
+    large[1000000] = '\0';
+    open_at(f, &f->a, f->server->url);
+    driver_watch(&f->a, &f->session_a);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    claim_x(f, &x);
+    assert_int_equal(driver_submit(&f->a, "ky", "y", NULL), MF_OK);
+    assert_int_equal(driver_submit(&f->a, "kz", "z", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &y), MF_OK);
+    for (int i = 0; i < 20 && code == MF_OK; i++) {
+        snprintf(token, sizeof token, "large%d", i);
+        code = driver_submit(&f->a, token, token, large);
+    }
+    free(large);
+    assert_int_equal(code, MF_EREFUSED);
+    assert_non_null(strstr(f->a.error.text, "space"));
+    await_alarm(f);
+    assert_int_equal(driver_submit(&f->a, "kw", "w", NULL), MF_EREFUSED);
+    code = driver_claim(&f->a, &f->session_a, &z); /* etcd counts no puts in nested transactions */
+    assert_true(code == MF_OK || code == MF_EREFUSED);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
+    assert_int_equal(driver_release(&f->a, &f->session_a, &y), MF_OK);
+}
+
+/* A user's token that has expired is replaced without anybody noticing. */
+static void test_token_expired(void **state)
+{
+    fixture *f = *state;
+    mf_claim x;
+
+    snprintf(f->url, sizeof f->url, "etcd://root:secret@%s", f->server->url + strlen("etcd://"));
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    claim_x(f, &x);
+    etcd_ctl_do(f->server, "auth", "disable", NULL);
+    f->server->options.ctl_credentials = NULL;
+    etcd_ctl_do(f->server, "auth", "enable", NULL);
+    f->server->options.ctl_credentials = "root:secret";
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+    driver_run_ms(&f->a, 3000);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
+    assert_int_equal(f->a.downs, 0);
+    size_t hints = f->a.claimable;
+    etcd_ctl_do(f->server, "put", "/t/tasks/y", "", NULL);
+    driver_await_size(&f->a, &f->a.claimable, hints + 1);
+}
+
+static int first_error(fixture *f, const char *credentials)
+{
+    snprintf(f->url, sizeof f->url, "etcd://%s%s", credentials, f->server->url + strlen("etcd://"));
+    open_at(f, &f->a, f->url);
+    int code = driver_send(&f->a, "n", "{}");
+    driver_close(&f->a);
+    return code;
+}
+
+/* Wrong credentials, none, and those of a user who may not write here are refused, and the error
+ * does not have the password. */
+static void test_refused_users(void **state)
+{
+    fixture *f = *state;
+
+    assert_int_equal(first_error(f, "root:wrong@"), MF_EREFUSED);
+    assert_null(strstr(f->a.error.text, "wrong@"));
+    assert_int_equal(first_error(f, "nobody:x@"), MF_EREFUSED);
+    assert_int_equal(first_error(f, ""), MF_EREFUSED);
+    assert_int_equal(first_error(f, "guest:p%25ss@"), MF_EREFUSED);
+    assert_non_null(strstr(f->a.error.text, "permission denied"));
+    assert_int_equal(first_error(f, "root:secret@"), MF_OK);
+}
+
+#define TEST(function, set_up) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_member_killed, three_members),
+        TEST(test_leader_stopped, three_members),
+        TEST(test_leader_stopped_behind_a_follower, three_members),
+        TEST(test_majority_lost, three_members),
+        TEST(test_partition_from_one_member, three_members),
+        TEST(test_silent_watch, one_member),
+        TEST(test_compaction_while_cut, one_member),
+        TEST(test_leases_revoked, one_member),
+        TEST(test_no_space, small_quota),
+        TEST(test_token_expired, with_users),
+        TEST(test_refused_users, with_users),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
