@@ -44,8 +44,7 @@ static void on_event(mf_consumer *consumer, mf_consumer_event event, void *paylo
         worker->consumer = NULL;
         rig_done(worker->rig);
         break;
-    case MF_CONSUMER_UNREACHABLE:
-    case MF_CONSUMER_REACHABLE:
+    default:
         break;
     }
 }
