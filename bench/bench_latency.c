@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cpu.h"
+#include "etcd.h"
 #include "floor.h"
 #include "resp.h"
 #include "statistics.h"
@@ -16,6 +17,7 @@ typedef struct latency_bench {
     rig_client client;
     resp *ping;          /* NULL: the broker is not Redis */
     floor_client *floor; /* NULL: there is none */
+    etcd_peer *etcd;     /* not NULL: has both instead */
     double submitted, started;
 } latency_bench;
 
@@ -38,9 +40,17 @@ static double measure_start(latency_bench *latency, const mf_task_spec *spec, si
 
 static double measure_ping(latency_bench *latency)
 {
+    if (latency->etcd != NULL)
+        return etcd_peer_ping(latency->etcd);
     double sent = cpu_now();
     resp_call(latency->ping, 1, (const char *[]){"PING"});
     return cpu_now() - sent;
+}
+
+static double measure_floor(latency_bench *latency, size_t index)
+{
+    return latency->etcd != NULL ? etcd_peer_start(latency->etcd, index)
+                                 : floor_start(latency->floor, index);
 }
 
 /* Seconds, one for each task; both others in turn with the starts. */
@@ -54,11 +64,11 @@ static void measure(latency_bench *me, const rig_tasks *tasks, latency_times *ti
     for (size_t i = 0; i < times->count; i++) {
         /* Each after the same pause: a processor that has slept is slower to answer. */
         rig_pass(&me->rig, PAUSE_S);
-        if (me->ping != NULL)
+        if (me->ping != NULL || me->etcd != NULL)
             times->pings[i] = measure_ping(me);
         rig_pass(&me->rig, PAUSE_S);
-        if (me->floor != NULL)
-            times->floors[i] = floor_start(me->floor, i);
+        if (me->floor != NULL || me->etcd != NULL)
+            times->floors[i] = measure_floor(me, i);
         rig_pass(&me->rig, PAUSE_S);
         times->starts[i] = measure_start(me, &tasks->specs[i], i + 1);
     }
@@ -89,15 +99,15 @@ static void report_times(bench_report *report, const latency_bench *me, const la
     report_number(report, "p50_us", p50, 1, "us");
     report_number(report, "p99_us", us(times->starts, times->count, 99), 1, "us");
     report_number(report, "longest_us", us(times->starts, times->count, 100), 1, "us");
-    if (me->floor != NULL) {
+    if (me->floor != NULL || me->etcd != NULL) {
         double floor = us(times->floors, times->count, 50);
         report_number(report, "floor_p50_us", floor, 1, "us");
         report_number(report, "floor_p99_us", us(times->floors, times->count, 99), 1, "us");
         report_number(report, "of_floor", floor / p50, 3, "of the floor");
         /* The floor is two requests, one after the other. */
-        report_number(report, "p50_requests", 2 * p50 / floor, 2, "script calls");
+        report_number(report, "p50_requests", 2 * p50 / floor, 2, "requests");
     }
-    if (me->ping != NULL) {
+    if (me->ping != NULL || me->etcd != NULL) {
         report_in_round_trips(report, times);
     } else {
         report_nothing(report, "p50_round_trips", "this broker has no PING");
@@ -120,6 +130,8 @@ static void run(const bench_options *options, bench_report *report)
     rig_client_open(&me.client, &me.rig, "latency");
     me.ping = !me.rig.redis ? NULL : resp_open(me.rig.url);
     me.floor = floor_start_open(&me.rig, &tasks);
+    if (me.rig.etcd && me.rig.private_server)
+        me.etcd = etcd_peer_open(&me.rig, &tasks);
     measure(&me, &tasks, &times);
     report_times(report, &me, &times);
 
@@ -128,6 +140,7 @@ static void run(const bench_options *options, bench_report *report)
     rig_client_close(&me.client);
     worker_close(&me.worker);
     floor_start_close(me.floor);
+    etcd_peer_close(me.etcd);
     rig_tasks_free(&tasks);
     rig_close(&me.rig);
     free(values);
@@ -141,7 +154,8 @@ const bench_scenario bench_latency = {
         "ends it at once. Takes the time from mf_client_submit to the handler's start. In turn "
         "with the tasks, after the same pause, a minimal client sends a PING, which is one round "
         "trip, and, as the floor, calls the driver's submit and then its claim script. Reports "
-        "the time also in units of the PING's median.",
+        "the time also in units of the PING's median. On etcd the round trip is a put of one key, "
+        "and the floor the driver's transactions.",
     .defaults = {.broker = "private-redis", .tasks = 2000, .lease_ms = 15000},
     .run = run,
 };

@@ -4,8 +4,9 @@
 #include <metafora/etcd.h>
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
+#include "cpu.h"
 #include "etcd.h"
 #include "etcd_client.h"
 
@@ -196,6 +197,68 @@ void etcd_floor_claim(bench_rig *rig, const rig_tasks *tasks, bench_meter *meter
     leave(&floor);
     etcd_close(floor.client);
     etcd_wipe(rig);
+}
+
+/* One task at a time. */
+
+struct etcd_peer {
+    floor_client floor;
+    bench_rig *rig;
+    size_t index;
+};
+
+etcd_peer *etcd_peer_open(bench_rig *rig, const rig_tasks *tasks)
+{
+    etcd_peer *peer = bench_alloc(1, sizeof *peer);
+    open_client(&peer->floor, rig, tasks);
+    peer->floor.batch = 1;
+    peer->rig = rig;
+    join(&peer->floor);
+    return peer;
+}
+
+static double timed(etcd_peer *peer, const ProtobufCMessage *(*make)(size_t, mf_arena *, void *))
+{
+    double begun = cpu_now();
+    etcd_work work = {.count = 1, .in_flight = 1, .make = make, .arg = peer};
+    etcd_run(peer->floor.client, &work);
+    return cpu_now() - begun;
+}
+
+double etcd_peer_ping(etcd_peer *peer)
+{
+    return timed(peer, make_node);
+}
+
+static const ProtobufCMessage *submit_one(size_t index, mf_arena *arena, void *arg)
+{
+    etcd_peer *peer = arg;
+    (void)index;
+    return make_submit(peer->index, arena, &peer->floor);
+}
+
+static const ProtobufCMessage *claim_one(size_t index, mf_arena *arena, void *arg)
+{
+    etcd_peer *peer = arg;
+    (void)index;
+    return make_claim(peer->index, arena, &peer->floor);
+}
+
+double etcd_peer_start(etcd_peer *peer, size_t index)
+{
+    peer->index = index;
+    double seconds = timed(peer, submit_one);
+    return seconds + timed(peer, claim_one);
+}
+
+void etcd_peer_close(etcd_peer *peer)
+{
+    if (peer == NULL)
+        return;
+    leave(&peer->floor);
+    etcd_close(peer->floor.client);
+    etcd_wipe(peer->rig);
+    free(peer);
 }
 
 /* Emptying. */
