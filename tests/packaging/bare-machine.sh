@@ -4,7 +4,7 @@
 # since it needs root, debootstrap and minutes.
 # usage: bare-machine.sh [--base DIRECTORY] [./run ARGUMENTS]...
 #   --base   where the bare system is kept for the next time; made when it is not there
-#   each further argument is one command line for ./run; default: "demo" "demo redis" "check"
+#   each further argument is one command line for ./run; default: "demo" "demo redis" "demo etcd" "check"
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
@@ -82,7 +82,7 @@ if [[ ${1:-} == --base ]]; then
     base=$2
     shift 2
 fi
-[[ $# -gt 0 ]] || set -- "demo" "demo redis" "check"
+[[ $# -gt 0 ]] || set -- "demo" "demo redis" "demo etcd" "check"
 
 [[ -d $base ]] || make_base "$base"
 cp -a "$base" "$work/root"
