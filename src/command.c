@@ -17,6 +17,8 @@ static const char *const verbs[] = {
     [MF_COMMAND_UNFREEZE] = "unfreeze",
     [MF_COMMAND_BALANCE] = "balance",
     [MF_COMMAND_STOP_TASK] = "stop_task",
+    [MF_COMMAND_DRAIN] = "drain",
+    [MF_COMMAND_UNDRAIN] = "undrain",
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

@@ -12,10 +12,12 @@ extern "C" {
 #endif
 
 typedef enum mf_command_verb {
-    MF_COMMAND_FREEZE,   /* claim nothing more */
-    MF_COMMAND_UNFREEZE, /* claim again */
-    MF_COMMAND_BALANCE,  /* balance now */
-    MF_COMMAND_STOP_TASK /* stop one task and give it back */
+    MF_COMMAND_FREEZE,    /* claim nothing more */
+    MF_COMMAND_UNFREEZE,  /* claim again */
+    MF_COMMAND_BALANCE,   /* balance now */
+    MF_COMMAND_STOP_TASK, /* stop one task and give it back */
+    MF_COMMAND_DRAIN,     /* give all tasks away, and take none */
+    MF_COMMAND_UNDRAIN    /* take tasks again */
 } mf_command_verb;
 
 typedef struct mf_command {

@@ -23,7 +23,8 @@ typedef enum mf_consumer_event {
     MF_CONSUMER_UNREACHABLE, /* the broker is gone for now; tasks run on while their leases last */
     MF_CONSUMER_REACHABLE,   /* and back */
     MF_CONSUMER_FAILED, /* it cannot go on (see mf_consumer_error) and has begun to shut down */
-    MF_CONSUMER_CLOSED  /* every task has ended and the session is left; free it from here on */
+    MF_CONSUMER_CLOSED, /* every task has ended and the session is left; free it from here on */
+    MF_CONSUMER_DRAINED /* after mf_consumer_drain: it holds nothing any more */
 } mf_consumer_event;
 
 /* What to do when a handler still runs although its lease has ended. */
@@ -66,6 +67,10 @@ typedef struct mf_consumer_options {
      * mf_consumer_free on MF_CONSUMER_CLOSED. */
     void (*on_event)(mf_consumer *consumer, mf_consumer_event event, void *payload);
     void *payload;
+
+    int restart_grace_ms; /* 60,000: how long the tasks of a node that has said that it will be back
+                             are left to it */
+    int max_moves;        /* tasks that one balance may give up; 0: no limit */
 } mf_consumer_options;
 
 #define MF_CONSUMER_OPTIONS_INIT                            \
@@ -84,6 +89,11 @@ MF_EXPORT int mf_consumer_open(mf_consumer **out, const mf_consumer_options *opt
  * thread that knows the consumer is alive. */
 MF_EXPORT void mf_consumer_shutdown(mf_consumer *consumer);
 
+/* The same, and tells the other nodes that a consumer of this name will be back soon: for their
+ * restart_grace_ms they leave it the tasks that they would claim for its sake only. Needs a broker
+ * that tells of nodes (Redis and embedded do); with others it is mf_consumer_shutdown. */
+MF_EXPORT void mf_consumer_shutdown_for_restart(mf_consumer *consumer);
+
 /* Frees the consumer, from MF_CONSUMER_CLOSED on. */
 MF_EXPORT void mf_consumer_free(mf_consumer *consumer);
 
@@ -97,6 +107,12 @@ MF_EXPORT bool mf_consumer_frozen(const mf_consumer *consumer);
 /* A frozen consumer claims nothing and keeps what it runs. The same as the commands. */
 MF_EXPORT void mf_consumer_freeze(mf_consumer *consumer);
 MF_EXPORT void mf_consumer_unfreeze(mf_consumer *consumer);
+/* Gives all tasks away and takes none, until mf_consumer_undrain: a few at a time, more only when
+ * others have taken those; what nobody takes it runs on. Ends with MF_CONSUMER_DRAINED. The same as
+ * the commands. */
+MF_EXPORT void mf_consumer_drain(mf_consumer *consumer);
+MF_EXPORT void mf_consumer_undrain(mf_consumer *consumer);
+MF_EXPORT bool mf_consumer_draining(const mf_consumer *consumer);
 /* Balances now instead of at the next interval. */
 MF_EXPORT void mf_consumer_balance(mf_consumer *consumer);
 /* Stops one task as the stop_task command does. MF_EGONE when it does not run here. */
@@ -121,6 +137,7 @@ typedef struct mf_consumer_statistics {
     uint64_t commands, bad_commands;
     uint64_t disconnects;   /* times that the broker became unreachable */
     double overrun_seconds; /* sum of time that handlers ran on after their lease */
+    uint64_t handed_over;   /* tasks that others took from this node while it drained */
 } mf_consumer_statistics;
 #define MF_CONSUMER_STATISTICS_INIT                            \
     {                                                          \
@@ -142,6 +159,22 @@ typedef struct mf_task_info {
  * early when fn returns false. fn must not end tasks. Returns how many were shown. */
 MF_EXPORT size_t mf_consumer_tasks(const mf_consumer *consumer,
                                    bool (*fn)(const mf_task_info *info, void *arg), void *arg);
+
+/* Why a task runs here, or not. Append only; set `version` before the call. */
+#define MF_EXPLANATION_VERSION 1
+typedef struct mf_explanation {
+    int version;
+    const char *state; /* static: "running", "stopping", "ending", "claiming", "held back",
+                          "offered", "not known here" */
+    int64_t wait_ms;   /* held back: until it is asked about again */
+    char balance[256]; /* what the balancer says of it; "" when it says nothing */
+} mf_explanation;
+#define MF_EXPLANATION_INIT                            \
+    {                                                  \
+        MF_FIRST_FIELD(version) MF_EXPLANATION_VERSION \
+    }
+/* Works for any id. Changes nothing. */
+MF_EXPORT void mf_consumer_explain(mf_consumer *consumer, const char *task_id, mf_explanation *out);
 
 /* Runs a consumer until SIGINT or SIGTERM, then drains; a second signal ends the process at once.
  * Makes its own loop when the options have none. Errors go to stderr. Returns an exit status. */

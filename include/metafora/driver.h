@@ -306,6 +306,9 @@ struct mf_watcher {
     void (*command)(mf_watcher *watcher); /* a command for `node` waits */
     mf_watcher *next, *previous;          /* the driver's while watching */
     void (*mail)(mf_watcher *watcher);    /* may be NULL: a message for a task of `node` waits */
+    /* May be NULL. A node has joined, has another weight or holds another number of tasks, or is
+     * `gone` (then only its name counts). Told before the hints of tasks that come with it. */
+    void (*node_changed)(mf_watcher *watcher, const mf_node *node, bool gone);
 };
 
 #define MF_DRIVER_VERSION 1
@@ -361,6 +364,7 @@ struct mf_broker {
 };
 
 struct mf_driver {
+    bool tells_nodes; /* watchers are told of nodes: what `nodes` gives need not be read again */
     int version;
     const char *name;           /* "redis" */
     const char *const *schemes; /* "redis", "rediss", ..., NULL */

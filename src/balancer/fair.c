@@ -1,252 +1,356 @@
 /* The fair balancer: every node holds its share by weight.
  *
- * Claiming. A task that appears is claimed at once by one node: the first in the task's own order
- * of the nodes (weighted rendezvous hashing), which all nodes compute alike from the names. Nodes
- * that the last view shows to be ahead of their share are left out, as long as those behind have
- * room. Later ones in the order hold back, the longer the later they come; what nobody has taken by
- * then they claim, so that nothing waits for longer than a second.
+ * Claiming. A task that appears is claimed at once by one node: its home, which is the first in the
+ * task's own order of the nodes, alike on all of them; or, if by the last view the home has its
+ * share, one of those that have room, picked alike again by how much. The others hold back, each
+ * for a time of its own that is the longer the less room it has: should that node fail, another is
+ * there soon, and seldom two at once. In a large cluster most need not even remember the task.
  *
- * Releasing. A node above `threshold` times its share gives up all that exceeds its share rounded
- * up. Since shares add up to the total, the others have room for that together below their own
- * shares rounded up; so none has to give up in turn what it took, and all overloaded nodes can do
- * this at once without knowing of each other. */
+ * Holding back is in proportion to how long claims take to be known, so that a broker with much to
+ * do does not get each claim several times.
+ *
+ * A task whose home has said that it will be back soon is left to it.
+ *
+ * Releasing goes by the plan (plan.c). What is given up is first what is at home where room is,
+ * then what is not at home here. */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "balancer/balancer.h"
+#include "balancer/order.h"
+#include "balancer/plan.h"
 
-/* Holding back, in microseconds. */
 enum {
-    STEP_US = 50000,    /* from one place in a task's order to the next, for the first ones */
-    STEPPED_PLACES = 4, /* the others share what is left of the second */
-    SPREAD_US = 500000,
-    NO_ROOM_US = 300000 /* on top, for a node that has its share */
+    LONGEST_US = 400000, /* holding back, when claims are known at once */
+    LAST_US = 200000,    /* spread of those that would hold back for longer */
+    NO_ROOM_US = 200000, /* on top, for a node that has its share */
+    LOOK_AGAIN_US = 50000,
+    /* Some of the nodes that would hold back longest remember a task, all in a small cluster. */
+    REMEMBERED_BY = 16
 };
-
-/* Tasks that are given up are in no node's count until someone has claimed them: the total is the
- * highest one seen in this time. */
-static const int64_t total_life_us = INT64_C(10000000);
 
 typedef struct fair {
     double threshold;
 
     /* The last view, and what was computed from it. */
-    uint64_t view;
+    uint64_t view, members;
     const mf_node *nodes;
-    size_t node_count;
-    uint64_t *hashes; /* of the names */
-    size_t held_then; /* by this node when the view came */
-    double total_then, weight;
-    double highest_total;
-    int64_t highest_us;
+    mf__order order;
+    mf__wheel homes, rooms;
+    double *weights; /* as they count for shares */
+    mf__plan plan;
+    double room; /* of all */
+    bool broken; /* no memory: claims without an order */
 
     /* The last release, to learn whether it was of use. */
-    size_t released;
-    double others_then;
-    bool in_vain; /* nobody else took what was given up: a frozen node is not room */
+    double released, others_then;
+    bool in_vain; /* nobody else took what was given up */
 } fair;
 
-/* FNV-1a, the same on every node. */
-static uint64_t hash_text(const char *text)
+/* The view. */
+
+static int take_members(fair *me, const mf_balance *balance, const mf_node *nodes, size_t count)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash;
+    double *weights = realloc(me->weights, 3 * count * sizeof *weights);
+
+    if (weights == NULL || mf__order_set(&me->order, nodes, count) != MF_OK)
+        return MF_ENOMEM;
+    me->weights = weights;
+    me->homes.weights = weights + count;
+    me->rooms.weights = weights + 2 * count;
+    me->members = mf_balance_members(balance);
+    return MF_OK;
 }
 
-static uint64_t mix(uint64_t z)
+static double room_of(const fair *me, size_t node)
 {
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    double share = mf__plan_share(&me->plan, me->weights[node]);
+    double tasks = (double)me->nodes[node].tasks;
+    double room = mf__plan_claim_limit(&me->plan, share) - tasks;
+
+    if (mf__plan_weight(&me->nodes[node]) <= 0)
+        return 0;
+    /* What nodes lack that are far below their shares is for them. */
+    if (me->plan.need > 0 && me->plan.need >= me->plan.unowned)
+        return mf__plan_need(&me->plan, share, tasks);
+    return room > 0 ? room : 0;
 }
 
-/* -log2 of a hash as a number in (0, 1), to within a hundredth. */
-static double negative_log(uint64_t hash)
+static void compute(fair *me, const mf_balance *balance, size_t count)
 {
-    hash |= 1;
-    int zeros = __builtin_clzll(hash);
-    double f = (double)(hash << zeros) * 0x1p-63 - 1; /* the mantissa, 0 to 1 */
-    return (double)zeros + 1 - f - 0.3465735903 * f * (1 - f);
-}
+    double unowned = (double)mf_balance_unowned(balance);
 
-/* A weight from the broker may be anything. */
-static double weight_of(const mf_node *node)
-{
-    return node->weight > 0 && node->weight < 1e12 ? node->weight : 0;
-}
-
-static size_t round_up(double number)
-{
-    number -= number * 1e-9; /* 1.0000000000000002 is 1 */
-    size_t whole = (size_t)number;
-    return whole + ((double)whole < number);
-}
-
-/* A node's part of so many tasks. */
-static double share_of(const fair *me, const mf_node *node, double total)
-{
-    if (me->weight <= 0)
-        return total / (double)me->node_count;
-    return total * weight_of(node) / me->weight;
-}
-
-static void take_view(fair *me, const mf_balance *balance, const mf_node *nodes, size_t count)
-{
-    int64_t now = mf_balance_now_us(balance);
-    uint64_t *hashes = realloc(me->hashes, count * sizeof *hashes);
-
-    if (hashes != NULL) {
-        me->hashes = hashes;
-        for (size_t i = 0; i < count; i++)
-            hashes[i] = hash_text(nodes[i].name);
-    } else {
-        free(me->hashes);
-        me->hashes = NULL;
-    }
-    me->nodes = nodes;
-    me->node_count = count;
-    me->held_then = mf_balance_held(balance);
-    me->total_then = me->weight = 0;
     for (size_t i = 0; i < count; i++) {
-        bool own = i == mf_balance_self(balance);
-        me->total_then += (double)(own ? me->held_then : nodes[i].tasks);
-        me->weight += weight_of(&nodes[i]);
+        double weight = me->nodes[i].weight;
+        bool expected = mf_balance_expected_us(balance, i) != 0;
+        me->weights[i] = expected ? -weight : mf__plan_weight(&me->nodes[i]);
+        me->homes.weights[i] = me->weights[i];
     }
-    if (me->total_then >= me->highest_total || now - me->highest_us > total_life_us) {
-        me->highest_total = me->total_then;
-        me->highest_us = now;
-    }
+    mf__plan_make(&me->plan, me->nodes, me->weights, count, unowned, me->threshold);
+    me->room = 0;
+    for (size_t i = 0; i < count; i++)
+        me->room += me->rooms.weights[i] = room_of(me, i);
+    mf__wheel_sum(&me->order, &me->homes);
+    mf__wheel_sum(&me->order, &me->rooms);
+}
+
+/* Whether what is not owned has changed by so much that shares are others. */
+static bool has_drifted(const fair *me, const mf_balance *balance)
+{
+    double change = (double)mf_balance_unowned(balance) - me->plan.unowned;
+    double limit = me->plan.total / 50 + 1;
+    return change > limit || -change > limit;
 }
 
 static void see(fair *me, const mf_balance *balance)
 {
     size_t count;
     const mf_node *nodes = mf_balance_nodes(balance, &count);
+    bool same_members = me->members == mf_balance_members(balance) && me->nodes != NULL;
+    bool same_view = me->view == mf_balance_view(balance) && same_members;
 
-    if (mf_balance_view(balance) == me->view && me->nodes != NULL)
+    if (same_view && !me->broken && !has_drifted(me, balance))
         return;
     me->view = mf_balance_view(balance);
-    take_view(me, balance, nodes, count);
+    me->nodes = nodes;
+    me->broken = !same_members && take_members(me, balance, nodes, count) != MF_OK;
+    if (me->broken)
+        me->nodes = NULL;
+    else
+        compute(me, balance, count);
 }
 
-/* Clearly above its share by the last view, though not so far that it releases. */
-static bool is_ahead(const fair *me, const mf_node *node, size_t tasks)
+/* Claiming. */
+
+/* A hash as a number in (0, 1). */
+static double fraction(uint64_t hash)
 {
-    double slack = 1 + (me->threshold - 1) / 2;
-    return (double)tasks > share_of(me, node, me->total_then) * slack + 1;
+    return ((double)(hash >> 11) + 0.5) * 0x1p-53;
 }
 
-/* This node's place in the task's order, among all nodes and among those that are not ahead. */
-static void find_place(const fair *me, size_t self, const char *task_id, size_t *among_all,
-                       size_t *among_willing)
+static double own_share(const fair *me, const mf_balance *balance)
 {
-    uint64_t task = hash_text(task_id);
-
-    *among_all = *among_willing = 0;
-    if (me->hashes == NULL)
-        return;
-    uint64_t own = mix(task ^ me->hashes[self]);
-    double own_weight = weight_of(&me->nodes[self]);
-    for (size_t i = 0; i < me->node_count; i++) {
-        uint64_t other = mix(task ^ me->hashes[i]);
-        double weight = weight_of(&me->nodes[i]);
-        bool before = weight == own_weight
-                          ? other > own
-                          : weight * negative_log(own) > own_weight * negative_log(other);
-        if (i == self || !before)
-            continue;
-        ++*among_all;
-        *among_willing += !is_ahead(me, &me->nodes[i], me->nodes[i].tasks);
-    }
+    return mf__plan_share(&me->plan, me->weights[mf_balance_self(balance)]);
 }
 
-static int64_t step_us(const fair *me, size_t place)
+static bool has_room(const fair *me, const mf_balance *balance)
 {
-    if (place <= STEPPED_PLACES)
-        return (int64_t)place * STEP_US;
-    return STEPPED_PLACES * STEP_US +
-           (int64_t)((place - STEPPED_PLACES) * SPREAD_US / (me->node_count - STEPPED_PLACES));
+    double limit = mf__plan_claim_limit(&me->plan, own_share(me, balance));
+    return (double)mf_balance_held(balance) + 1 <= limit;
 }
 
-static bool has_room(const fair *me, const mf_balance *balance, const mf_node *node)
+/* The node that should claim the task. */
+static size_t choose(const fair *me, uint64_t task, size_t home)
 {
-    size_t held = mf_balance_held(balance);
-    double others = me->total_then - (double)me->held_then;
-    return held < round_up(share_of(me, node, others + (double)held + 1));
+    if (home != MF_ORDER_NONE && me->rooms.weights[home] > 0)
+        return home;
+    return mf__order_pick(&me->order, &me->rooms, task, 1);
+}
+
+/* How long this node leaves the task to the one that should claim it; MF_BALANCE_FORGET. Of all
+ * that hold back the first does so for about `patience`, the second for twice as long, ... */
+static int64_t hold_back(const fair *me, const mf_balance *balance, uint64_t task)
+{
+    size_t self = mf_balance_self(balance), count = me->order.count;
+    int64_t patience = mf_balance_patience_us(balance);
+    uint64_t own = mf__order_mix(task ^ me->order.hashes[self]);
+    double turn = 2 * (double)count;
+
+    if (me->rooms.weights[self] > 0)
+        turn = mf__order_score(own) * me->room / me->rooms.weights[self];
+    if (turn * (double)patience < LONGEST_US)
+        return (int64_t)(turn * (double)patience);
+    if (count > REMEMBERED_BY && fraction(mf__order_mix(own + 1)) * (double)count > REMEMBERED_BY)
+        return MF_BALANCE_FORGET;
+    return (patience > LONGEST_US ? patience : LONGEST_US) +
+           (int64_t)(fraction(mf__order_mix(own + 2)) * LAST_US);
+}
+
+/* When, at the earliest, this node may claim the task, in time since it learned of it. */
+static int64_t due(const fair *me, const mf_balance *balance, uint64_t task)
+{
+    size_t self = mf_balance_self(balance);
+    size_t home = mf__order_pick(&me->order, &me->homes, task, 0);
+    bool room = has_room(me, balance);
+
+    if (home == self && room)
+        return 0;
+    int64_t expected = home != MF_ORDER_NONE ? mf_balance_expected_us(balance, home) : 0;
+    int64_t hold = choose(me, task, home) == self ? 0 : hold_back(me, balance, task);
+    if (hold == MF_BALANCE_FORGET)
+        return hold;
+    if (expected != 0) /* then it is asked again, and another is its home */
+        return expected - mf_balance_now_us(balance) + mf_balance_offered_us(balance);
+    return hold + (room ? 0 : NO_ROOM_US + mf_balance_patience_us(balance));
 }
 
 static bool can_claim(void *payload, const mf_balance *balance, const char *task_id,
                       int64_t *until_us)
 {
     fair *me = payload;
-    size_t self = mf_balance_self(balance);
-    int64_t now = mf_balance_now_us(balance);
-    size_t among_all, among_willing;
+    int64_t age = mf_balance_offered_us(balance);
+    size_t count;
 
+    mf_balance_nodes(balance, &count);
+    if (count == 1)
+        return true;
     see(me, balance);
-    if (me->node_count == 1 || (*until_us != 0 && *until_us <= now))
+    if (me->broken)
         return true;
-    const mf_node *node = &me->nodes[self];
-    bool ahead = is_ahead(me, node, me->held_then);
-    bool room = !ahead && has_room(me, balance, node);
-    find_place(me, self, task_id, &among_all, &among_willing);
-    if ((among_all == 0 && !ahead) || (among_willing == 0 && room))
+    int64_t due_us = due(me, balance, mf__order_hash(task_id));
+    if (due_us <= age)
         return true;
-    *until_us = now + step_us(me, among_willing) + (room ? 0 : NO_ROOM_US);
+    /* What makes nodes hold back may be over sooner. */
+    int64_t wait = due_us - age;
+    if (due_us == MF_BALANCE_FORGET)
+        *until_us = MF_BALANCE_FORGET;
+    else if (wait > 2 * LOOK_AGAIN_US && mf_balance_patience_us(balance) > LOOK_AGAIN_US)
+        *until_us = mf_balance_now_us(balance) + wait / 2;
+    else
+        *until_us = mf_balance_now_us(balance) + wait;
     return false;
 }
 
-/* What this node holds in excess of its share. */
-static size_t excess(const fair *me, const mf_balance *balance)
-{
-    size_t held = mf_balance_held(balance);
-    double now = me->total_then - (double)me->held_then + (double)held;
-    double total = now > me->highest_total ? now : me->highest_total;
-    double share = share_of(me, &me->nodes[mf_balance_self(balance)], total);
-    size_t most = round_up(share);
+/* Releasing. */
 
-    return (double)held > share * me->threshold && held > most ? held - most : 0;
+/* Up to `wanted` of these, each set of them equally likely. Returns how many. */
+static size_t release_some(mf_balance *balance, mf_task **tasks, size_t count, size_t wanted)
+{
+    size_t given = 0;
+
+    for (; given < wanted && given < count; given++) {
+        size_t other = given + mf_balance_random(balance) % (count - given);
+        mf_task *task = tasks[other];
+        tasks[other] = tasks[given];
+        mf_balance_release(balance, task);
+    }
+    return given;
 }
 
-/* Of `count` tasks any `wanted`, each set of them equally likely (Knuth, algorithm S). */
-static void release_some(mf_balance *balance, size_t count, size_t wanted)
+/* 0: at home where room is; 1: at home elsewhere; 2: at home here. */
+static int kind_of(const fair *me, const mf_balance *balance, const mf_task *task)
 {
-    for (size_t i = 0; wanted != 0 && i < count; i++) {
-        if (mf_balance_random(balance) % (count - i) >= wanted)
-            continue;
-        mf_balance_release(balance, mf_balance_task(balance, i));
-        wanted--;
+    uint64_t hash = mf__order_hash(mf_task_id(task));
+    size_t home = mf__order_pick(&me->order, &me->homes, hash, 0);
+
+    if (home == mf_balance_self(balance))
+        return 2;
+    return home != MF_ORDER_NONE && me->rooms.weights[home] > 0 ? 0 : 1;
+}
+
+/* Sorts the running tasks by kind; `starts` are their first places. NULL: no memory, or no task. */
+static mf_task **sort_tasks(const fair *me, mf_balance *balance, size_t starts[4])
+{
+    size_t count = 0, at[3] = {0};
+
+    while (mf_balance_task(balance, count) != NULL)
+        count++;
+    mf_task **sorted = malloc(count * sizeof(mf_task *));
+    char *kinds = malloc(count);
+    for (size_t i = 0; kinds != NULL && i < count; i++)
+        at[(int)(kinds[i] = (char)kind_of(me, balance, mf_balance_task(balance, i)))]++;
+    starts[0] = 0;
+    for (int kind = 0; kind < 3; kind++) {
+        starts[kind + 1] = starts[kind] + at[kind];
+        at[kind] = starts[kind];
     }
+    for (size_t i = 0; kinds != NULL && sorted != NULL && i < count; i++)
+        sorted[at[(int)kinds[i]]++] = mf_balance_task(balance, i);
+    free(kinds);
+    return sorted;
+}
+
+static void release(const fair *me, mf_balance *balance, size_t wanted)
+{
+    size_t starts[4];
+    mf_task **tasks = sort_tasks(me, balance, starts);
+
+    for (int kind = 0; tasks != NULL && kind < 3 && wanted > 0; kind++)
+        wanted -=
+            release_some(balance, tasks + starts[kind], starts[kind + 1] - starts[kind], wanted);
+    free(tasks);
+}
+
+/* How many tasks this node should give up. What is less than a task is rounded so that the parts of
+ * all nodes together are what is needed: each rounds where the sum up to it does. */
+static size_t excess(const fair *me, const mf_balance *balance)
+{
+    size_t self = mf_balance_self(balance), i = 0;
+    double share = own_share(me, balance), sum = 0.5;
+    double own = mf__plan_excess(&me->plan, share, (double)mf_balance_held(balance));
+
+    for (; me->order.members[i] != self; i++) {
+        size_t node = me->order.members[i];
+        if (me->weights[node] > 0)
+            sum += mf__plan_excess(&me->plan, mf__plan_share(&me->plan, me->weights[node]),
+                                   (double)me->nodes[node].tasks);
+    }
+    return (size_t)(sum + own) - (size_t)sum;
+}
+
+static double others_tasks(const fair *me, const mf_balance *balance)
+{
+    double tasks = 0;
+
+    for (size_t i = 0; i < me->order.count; i++)
+        tasks += i == mf_balance_self(balance) ? 0 : (double)me->nodes[i].tasks;
+    return tasks;
 }
 
 static void balance_all(void *payload, mf_balance *balance)
 {
     fair *me = payload;
-    size_t count = 0;
 
     see(me, balance);
+    if (me->broken || me->weights[mf_balance_self(balance)] <= 0) /* frozen: it keeps what it has */
+        return;
     size_t wanted = excess(me, balance);
-    double others = me->total_then - (double)me->held_then;
-    if (me->released != 0)
-        me->in_vain = others < me->others_then + (double)me->released / 2;
-    me->in_vain &= wanted != 0;
-    if (me->in_vain)
+    double others = others_tasks(me, balance);
+    if (me->released > 0)
+        me->in_vain = others < me->others_then + me->released / 2;
+    me->in_vain &= wanted > 0;
+    if (me->in_vain && wanted > 1)
         wanted = 1; /* to find out whether someone takes it now */
-    while (mf_balance_task(balance, count) != NULL)
-        count++;
-    if (wanted > count)
-        wanted = count;
-    me->released = wanted;
+    me->released = (double)wanted;
     me->others_then = others;
-    release_some(balance, count, wanted);
+    if (wanted > 0)
+        release(me, balance, wanted);
+}
+
+static void explain(void *payload, const mf_balance *balance, const char *task_id, char *text,
+                    size_t size)
+{
+    fair *me = payload;
+    size_t self = mf_balance_self(balance);
+
+    see(me, balance);
+    if (me->broken)
+        return;
+    uint64_t hash = mf__order_hash(task_id);
+    size_t home = mf__order_pick(&me->order, &me->homes, hash, 0);
+    if (home == MF_ORDER_NONE) {
+        snprintf(text, size, "no node takes tasks");
+        return;
+    }
+    size_t chosen = choose(me, hash, home);
+    snprintf(text, size,
+             "its home is %s%s, %s%s should claim it; this node holds %zu, its share is %.1f of "
+             "%.0f, a balance would give up %zu",
+             me->nodes[home].name,
+             mf_balance_expected_us(balance, home) != 0 ? " (waited for)" : "",
+             chosen == home            ? "which"
+             : chosen == MF_ORDER_NONE ? "nobody"
+                                       : me->nodes[chosen].name,
+             chosen == self && chosen != home ? " (this node)" : "", mf_balance_held(balance),
+             own_share(me, balance), me->plan.total, excess(me, balance));
 }
 
 static void free_fair(void *payload)
 {
     fair *me = payload;
-    free(me->hashes);
+
+    mf__order_clear(&me->order);
+    free(me->weights);
     free(me);
 }
 
@@ -264,5 +368,6 @@ mf_balancer mf_balancer_fair(double threshold)
         .balance = balance_all,
         .free = free_fair,
         .payload = me,
+        .explain = explain,
     };
 }

@@ -44,3 +44,28 @@ uint64_t mf_balance_view(const mf_balance *balance)
 {
     return balance->view;
 }
+
+uint64_t mf_balance_members(const mf_balance *balance)
+{
+    return balance->members;
+}
+
+int64_t mf_balance_expected_us(const mf_balance *balance, size_t index)
+{
+    return balance->expected_us != NULL ? balance->expected_us[index] : 0;
+}
+
+uint64_t mf_balance_unowned(const mf_balance *balance)
+{
+    return balance->unowned;
+}
+
+int64_t mf_balance_offered_us(const mf_balance *balance)
+{
+    return balance->offered_us;
+}
+
+int64_t mf_balance_patience_us(const mf_balance *balance)
+{
+    return balance->patience_us;
+}

@@ -7,10 +7,13 @@
 
 struct mf_balance {
     mf_loop *loop;
-    const mf_node *nodes; /* at least this node */
+    const mf_node *nodes;       /* at least this node */
+    const int64_t *expected_us; /* in their places; NULL: none is waited for */
     size_t node_count, self;
-    uint64_t view;
+    uint64_t view, members;
     size_t held;
+    uint64_t unowned;
+    int64_t offered_us, patience_us;
     mf_task *(*task)(const mf_balance *balance, size_t index); /* NULL past the last */
     void (*release)(mf_balance *balance, mf_task *task);       /* NULL in can_claim */
     void *arg;                                                 /* the consumer's */

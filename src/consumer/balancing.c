@@ -1,6 +1,5 @@
 /* The consumer's side of balancing: the view of the nodes, and when the balancer is asked. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "consumer/balance.h"
 #include "consumer/internal.h"
@@ -10,7 +9,7 @@ typedef struct balancing {
     mf_task **tasks;
     size_t count;
     mf_task **released;
-    size_t released_count;
+    size_t released_count, limit;
 } balancing;
 
 size_t mf__balancing_held(const mf_consumer *me)
@@ -28,7 +27,7 @@ static void release(mf_balance *balance, mf_task *task)
 {
     balancing *b = balance->arg;
 
-    if (task->given_up || b->released_count == b->count)
+    if (task->given_up || b->released_count == b->limit)
         return;
     task->given_up = true;
     b->released[b->released_count++] = task;
@@ -36,16 +35,24 @@ static void release(mf_balance *balance, mf_task *task)
 
 static mf_balance context(mf_consumer *me, balancing *b)
 {
+    int64_t now = mf_loop_now_us(me->loop);
+    uint64_t claiming = me->statistics.claiming;
+    /* What is being given back will soon have no owner. */
+    uint64_t unowned = me->flow.unowned + me->statistics.stopping + me->ending_count;
     size_t held = mf__balancing_held(me);
 
-    me->nodes[me->self].tasks = held;
+    mf__view_refresh(&me->view, held, now);
     return (mf_balance){
         .loop = me->loop,
-        .nodes = me->nodes,
-        .node_count = me->node_count,
-        .self = me->self,
-        .view = me->views,
+        .nodes = me->view.nodes,
+        .expected_us = me->view.expected_us,
+        .node_count = me->view.count,
+        .self = me->view.self,
+        .view = me->view.version,
+        .members = me->view.members,
         .held = held,
+        .unowned = unowned > claiming ? unowned - claiming : 0,
+        .patience_us = mf__flow_patience_us(&me->flow, now),
         .task = task_at,
         .release = release,
         .arg = b,
@@ -59,11 +66,21 @@ bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us)
     int64_t now = mf_loop_now_us(me->loop);
 
     *until_us = task->timer.due_us;
+    balance.offered_us = now - task->offered_us;
     if (me->balancer.can_claim(me->balancer.payload, &balance, task->id, until_us))
         return true;
     if (*until_us <= now)
         *until_us = now + 1000000;
     return false;
+}
+
+void mf__balancing_explain(mf_consumer *me, const char *task_id, char *text, size_t size)
+{
+    balancing none = {0};
+    mf_balance balance = context(me, &none);
+
+    if (me->balancer.explain != NULL)
+        me->balancer.explain(me->balancer.payload, &balance, task_id, text, size);
 }
 
 static void collect(mf_consumer *me, balancing *b)
@@ -77,13 +94,14 @@ static void balance(mf_consumer *me)
 {
     balancing b = {0};
 
-    if (me->balancer.balance == NULL || me->draining || me->running_count == 0)
+    if (me->balancer.balance == NULL || me->draining || me->handover.on || me->running_count == 0)
         return;
     b.tasks = calloc(me->running_count * 2, sizeof *b.tasks);
     if (b.tasks == NULL)
         return;
     b.released = b.tasks + me->running_count;
     collect(me, &b);
+    b.limit = me->max_moves != 0 && me->max_moves < b.count ? me->max_moves : b.count;
     mf_balance all = context(me, &b);
     me->balancer.balance(me->balancer.payload, &all);
     me->statistics.balance_releases += b.released_count;
@@ -94,72 +112,67 @@ static void balance(mf_consumer *me)
     free(b.tasks);
 }
 
-/* Balancing goes by a fresh view. */
+/* Balancing goes by a fresh view, or by one that hints have kept so. */
 void mf_consumer_balance(mf_consumer *me)
 {
-    me->balance_wanted = true;
-    mf__coordinator_refresh_view(me->coordinator);
+    if (me->leaving || me->closed)
+        return;
+    if (me->view_holds) {
+        mf_defer(me->loop, &me->balance_call);
+    } else {
+        me->balance_wanted = true;
+        mf__coordinator_refresh_view(me->coordinator);
+    }
 }
 
-static int64_t next_balance_us(mf_consumer *me)
+static void on_balance_call(void *arg)
 {
-    int64_t fifth = me->balance_interval_us / 5;
-    return mf_loop_now_us(me->loop) + me->balance_interval_us - fifth +
-           (int64_t)(mf_loop_random(me->loop) % (uint64_t)(2 * fifth + 1));
+    balance(arg);
+}
+
+static int64_t between(mf_consumer *me, int64_t least_us, int64_t most_us)
+{
+    return mf_loop_now_us(me->loop) + least_us +
+           (int64_t)(mf_loop_random(me->loop) % (uint64_t)(most_us - least_us + 1));
 }
 
 static void on_balance_timer(void *arg)
 {
     mf_consumer *me = arg;
+    int64_t interval = me->balance_interval_us;
 
     mf_consumer_balance(me);
-    mf_timer_start(me->loop, &me->balance_timer, next_balance_us(me));
+    mf_timer_start(me->loop, &me->balance_timer, between(me, interval - interval / 5, interval));
 }
 
-/* A node list in one block, names included, with this node in it. */
-static mf_node *copy_nodes(const mf_consumer *me, const mf_node *nodes, size_t *count)
+/* Nodes have come or gone: no need to wait for the interval, but not all at once. */
+static void balance_soon(mf_consumer *me)
 {
-    size_t bytes = (*count + 1) * sizeof *nodes;
-    bool has_self = false;
+    int64_t due = between(me, me->balance_interval_us / 20, me->balance_interval_us / 4);
 
-    for (size_t i = 0; i < *count; i++) {
-        bytes += strlen(nodes[i].name) + 1;
-        has_self |= strcmp(nodes[i].name, me->name) == 0;
-    }
-    mf_node *copy = malloc(bytes);
-    if (copy == NULL)
-        return NULL;
-    char *names = (char *)(copy + *count + 1);
-    for (size_t i = 0; i < *count; i++) {
-        copy[i] = nodes[i];
-        copy[i].name = names;
-        names = stpcpy(names, nodes[i].name) + 1;
-    }
-    if (!has_self)
-        copy[(*count)++] = (mf_node){.name = me->name, .weight = me->weight};
-    return copy;
+    if (me->balance_timer.heap_slot != 0 && due < me->balance_timer.due_us)
+        mf_timer_start(me->loop, &me->balance_timer, due);
 }
 
-static void remember(mf_consumer *me, const mf_node *nodes, size_t count)
+void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone)
 {
-    mf_node *copy = copy_nodes(me, nodes, &count);
-
-    if (copy == NULL)
+    if (!mf__view_update(&me->view, node, gone, mf_loop_now_us(me->loop)))
         return;
-    free(me->nodes);
-    me->nodes = copy;
-    me->views++;
-    me->node_count = count;
-    for (me->self = 0; strcmp(copy[me->self].name, me->name) != 0; me->self++)
-        ;
+    balance_soon(me);
+    mf__handover_go_on(me);
 }
 
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
 {
-    remember(me, nodes, count);
+    bool changed = mf__view_replace(&me->view, nodes, count, mf_loop_now_us(me->loop));
+
+    me->view_holds = me->broker->tells_nodes;
     if (!me->viewed) {
         me->viewed = true;
         mf__offers_pump_soon(me);
+    } else if (changed) {
+        balance_soon(me);
+        mf__handover_go_on(me);
     }
     if (me->balance_wanted) {
         me->balance_wanted = false;
@@ -169,14 +182,15 @@ void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
 
 int mf__balancing_start(mf_consumer *me)
 {
-    remember(me, NULL, 0);
-    if (me->nodes == NULL)
-        return MF_ENOMEM;
+    int64_t interval = me->balance_interval_us;
+
+    mf_deferred_init(&me->balance_call, on_balance_call, me);
     mf_timer_init(&me->balance_timer, on_balance_timer, me);
-    return mf_timer_start(me->loop, &me->balance_timer, next_balance_us(me));
+    return mf_timer_start(me->loop, &me->balance_timer, between(me, interval / 5, interval));
 }
 
 void mf__balancing_stop(mf_consumer *me)
 {
     mf_timer_stop(me->loop, &me->balance_timer);
+    mf_deferred_cancel(me->loop, &me->balance_call);
 }

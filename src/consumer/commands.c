@@ -4,11 +4,13 @@
 void mf_consumer_freeze(mf_consumer *me)
 {
     me->frozen = true;
+    mf__consumer_announce(me);
 }
 
 void mf_consumer_unfreeze(mf_consumer *me)
 {
     me->frozen = false;
+    mf__consumer_announce(me);
     mf__offers_pump_soon(me);
 }
 
@@ -43,6 +45,12 @@ static void execute(mf_consumer *me, const mf_command *command)
         if (mf_consumer_stop_task(me, command->task) != MF_OK)
             mf_log(me->loop, MF_LOG_INFO, "consumer", "stop_task %s: it does not run here",
                    command->task);
+        break;
+    case MF_COMMAND_DRAIN:
+        mf_consumer_drain(me);
+        break;
+    case MF_COMMAND_UNDRAIN:
+        mf_consumer_undrain(me);
         break;
     }
 }

@@ -9,17 +9,39 @@
 
 enum { lease_default_ms = 15000, lease_least_ms = 2000, lease_most_ms = 3600000 };
 enum { balance_default_ms = 15000, reconcile_default_ms = 10000, reclaim_default_ms = 2000 };
-enum { offers_default = 200000 };
+enum { offers_default = 200000, restart_grace_default_ms = 60000 };
 
 static mf_task *task_of(mf_claim *claim)
 {
     return (mf_task *)claim;
 }
 
-static void tell(mf_consumer *me, mf_consumer_event event)
+void mf__consumer_tell(mf_consumer *me, mf_consumer_event event)
 {
     if (me->on_event != NULL)
         me->on_event(me, event, me->payload);
+}
+
+static double announced_weight(const mf_consumer *me)
+{
+    if (me->draining)
+        return __atomic_load_n(&me->restarting, __ATOMIC_ACQUIRE) ? -me->weight : 0;
+    return me->frozen || me->handover.on ? 0 : me->weight;
+}
+
+void mf__consumer_announce(mf_consumer *me)
+{
+    double weight = announced_weight(me);
+
+    if (weight == me->view.nodes[me->view.self].weight || me->leaving)
+        return;
+    mf__view_set_weight(&me->view, weight);
+    mf__coordinator_set_weight(me->coordinator, weight);
+}
+
+bool mf__consumer_takes(const mf_consumer *me)
+{
+    return me->viewed && !me->frozen && !me->handover.on && !me->draining;
 }
 
 /* Draining and closing. */
@@ -28,7 +50,7 @@ static void tell(mf_consumer *me, mf_consumer_event event)
 static void finish_closing(mf_consumer *me)
 {
     me->closed = true;
-    tell(me, MF_CONSUMER_CLOSED);
+    mf__consumer_tell(me, MF_CONSUMER_CLOSED);
 }
 
 static void on_broker_closed(void *arg)
@@ -61,6 +83,7 @@ static void leave_if_drained(void *arg)
         return;
     me->leaving = true;
     mf__balancing_stop(me);
+    mf__handover_stop(me);
     mf__coordinator_close(me->coordinator);
 }
 
@@ -75,6 +98,7 @@ void mf__consumer_drain(mf_consumer *me)
     if (me->draining)
         return;
     me->draining = true;
+    mf__consumer_announce(me); /* before anything is given back */
     mf__coordinator_stop_claiming(me->coordinator);
     mf__offers_drop_all(me);
     mf__task_stop_all(me, MF_STOP_SHUTDOWN);
@@ -101,6 +125,12 @@ void mf_consumer_shutdown(mf_consumer *me)
         abort(); /* out of memory: the caller could not learn that the drain never begins */
 }
 
+void mf_consumer_shutdown_for_restart(mf_consumer *me)
+{
+    __atomic_store_n(&me->restarting, 1, __ATOMIC_RELEASE);
+    mf_consumer_shutdown(me);
+}
+
 /* What the coordinator tells. */
 
 static void on_joined(void *arg)
@@ -108,30 +138,46 @@ static void on_joined(void *arg)
     mf_consumer *me = arg;
 
     mf_log(me->loop, MF_LOG_INFO, "consumer", "%s has joined", me->name);
-    tell(me, MF_CONSUMER_JOINED);
+    mf__consumer_tell(me, MF_CONSUMER_JOINED);
 }
 
 static void on_link(void *arg, bool up, const mf_error *why)
 {
     mf_consumer *me = arg;
 
+    me->view_holds = false;
+    mf__flow_interrupted(&me->flow, mf_loop_now_us(me->loop));
     if (!up) {
         me->statistics.disconnects++;
         mf_log(me->loop, MF_LOG_WARN, "consumer", "the broker is unreachable: %s", why->text);
     } else {
         mf_log(me->loop, MF_LOG_INFO, "consumer", "the broker is reachable again");
     }
-    tell(me, up ? MF_CONSUMER_REACHABLE : MF_CONSUMER_UNREACHABLE);
+    mf__consumer_tell(me, up ? MF_CONSUMER_REACHABLE : MF_CONSUMER_UNREACHABLE);
 }
 
 static void on_claimable(void *arg, const char *const *ids, size_t count)
 {
-    mf__offers_add(arg, ids, count);
+    mf_consumer *me = arg;
+
+    mf__flow_offered(&me->flow, count);
+    mf__offers_add(me, ids, count);
+}
+
+static void on_listed(void *arg, const char *const *ids, size_t count)
+{
+    mf_consumer *me = arg;
+
+    mf__flow_listed(&me->flow, count);
+    mf__offers_add(me, ids, count);
 }
 
 static void on_taken(void *arg, const char *const *ids, size_t count)
 {
-    mf__offers_taken(arg, ids, count);
+    mf_consumer *me = arg;
+
+    mf__flow_taken(&me->flow, count, mf_loop_now_us(me->loop));
+    mf__offers_taken(me, ids, count);
 }
 
 /* A removed task is not to be claimed; one that runs is stopped when the broker confirms it. */
@@ -149,7 +195,8 @@ static void on_removed(void *arg, const char *const *ids, size_t count)
 
 static void on_reconciled(void *arg)
 {
-    (void)arg;
+    mf_consumer *me = arg;
+    mf__flow_list_complete(&me->flow);
 }
 
 static void on_granted(void *arg, mf_claim *claim, int code)
@@ -200,13 +247,18 @@ static void on_view(void *arg, const mf_node *nodes, size_t count)
     mf__balancing_view(arg, nodes, count);
 }
 
+static void on_node(void *arg, const mf_node *node, bool gone)
+{
+    mf__balancing_node(arg, node, gone);
+}
+
 static void on_failed(void *arg, const mf_error *why)
 {
     mf_consumer *me = arg;
 
     me->error = *why;
     mf_log(me->loop, MF_LOG_ERROR, "consumer", "%s cannot go on: %s", me->name, why->text);
-    tell(me, MF_CONSUMER_FAILED);
+    mf__consumer_tell(me, MF_CONSUMER_FAILED);
     if (why->code == MF_ENAMEINUSE)
         mf__task_stop_all(me, MF_STOP_LOST);
     mf__consumer_drain(me);
@@ -216,6 +268,7 @@ static const mf_coordinator_events coordinator_events = {
     .joined = on_joined,
     .link = on_link,
     .claimable = on_claimable,
+    .listed = on_listed,
     .taken = on_taken,
     .removed = on_removed,
     .reconciled = on_reconciled,
@@ -226,6 +279,7 @@ static const mf_coordinator_events coordinator_events = {
     .command = on_command,
     .mail = on_mail,
     .view = on_view,
+    .node = on_node,
     .failed = on_failed,
     .closed = on_coordinator_closed,
 };
@@ -281,6 +335,8 @@ static void fill_in(mf_consumer_options *o)
         o->reclaim_delay_ms = reclaim_default_ms;
     if (o->max_offers == 0)
         o->max_offers = offers_default;
+    if (o->restart_grace_ms == 0)
+        o->restart_grace_ms = restart_grace_default_ms;
     if (o->weight == 0)
         o->weight = 1;
     if (o->name_space == NULL)
@@ -317,6 +373,10 @@ static int check(const mf_consumer_options *o, mf_error *error)
         code = check_range("reclaim_delay_ms", o->reclaim_delay_ms, 1, INT32_MAX, error);
     if (code == MF_OK)
         code = check_range("max_offers", o->max_offers, 1, INT32_MAX, error);
+    if (code == MF_OK)
+        code = check_range("restart_grace_ms", o->restart_grace_ms, 1, INT32_MAX, error);
+    if (code == MF_OK)
+        code = check_range("max_moves", o->max_moves, 0, INT32_MAX, error);
     return code;
 }
 
@@ -368,6 +428,7 @@ static void take(mf_consumer *me, const mf_consumer_options *o)
     me->balance_interval_us = (int64_t)o->balance_interval_ms * 1000;
     me->reclaim_delay_us = (int64_t)o->reclaim_delay_ms * 1000;
     me->max_offers = (size_t)o->max_offers;
+    me->max_moves = (size_t)o->max_moves;
     me->on_overrun = o->on_overrun;
     me->on_event = o->on_event;
     me->payload = o->payload;
@@ -404,9 +465,17 @@ static void free_parts(mf_consumer *me)
     if (me->balancer.free != NULL)
         me->balancer.free(me->balancer.payload);
     free(me->running);
-    free(me->nodes);
+    mf__view_clear(&me->view);
     free(me->name);
     free(me);
+}
+
+static int start_balancing(mf_consumer *me, const mf_consumer_options *o)
+{
+    int code = mf__view_init(&me->view, me->name, me->weight, (int64_t)o->restart_grace_ms * 1000);
+
+    mf__handover_init(me);
+    return code == MF_OK ? mf__balancing_start(me) : code;
 }
 
 int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_error *error)
@@ -427,7 +496,7 @@ int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_e
     mf_deferred_init(&me->drain_call, leave_if_drained, me);
     mf__offers_start(me);
     me->name = o.name != NULL ? strdup(o.name) : default_name(o.loop);
-    if (me->name == NULL || mf__balancing_start(me) != MF_OK) {
+    if (me->name == NULL || start_balancing(me, &o) != MF_OK) {
         code = mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
         goto out;
     }
@@ -447,8 +516,7 @@ out:
     if (code == MF_OK) {
         *out = me;
     } else if (me != NULL) {
-        if (me->nodes != NULL)
-            mf__balancing_stop(me);
+        mf__balancing_stop(me);
         free_parts(me);
     }
     return code;

@@ -8,6 +8,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "consumer/flow.h"
+#include "consumer/view.h"
 #include "coordinator/coordinator.h"
 
 /* A task's way on this node. Offered and deferred tasks are only known of; from running on it is
@@ -25,17 +27,34 @@ struct mf_task {
     void *data;
     mf__blocking *blocking; /* the thread of a blocking handler */
     void *machine;          /* of a stateful handler */
-    int64_t started_wall_us, stopped_wall_us;
+    union {
+        int64_t started_wall_us;
+        int64_t offered_us; /* before it runs: since when it is known to be claimable */
+    };
+    union {
+        int64_t stopped_wall_us;
+        int64_t asked_us; /* while claiming: since when */
+    };
     int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
     size_t slot;        /* running: in consumer->running */
     int stop_reason;    /* atomic */
     uint8_t state;
     bool offered_again; /* while claiming or ending: a hint said that it is claimable */
     bool given_up;      /* during a balance: the balancer has released it */
+    bool handed_over;   /* released by a drain, and not known to run elsewhere yet */
     bool bad_id;        /* the id breaks the rules: kept only so that it is reported once */
     bool bad_record;    /* claimed, and given back because its properties cannot be read */
     char id[];
 };
+
+/* A drain: giving all tasks away in an orderly way. */
+typedef struct mf__handover {
+    bool on, told; /* told: that nothing is left */
+    size_t batch, pending;
+    int64_t retry_us; /* nobody took what was given: not before this time again */
+    mf_timer timer;
+    mf_deferred call;
+} mf__handover;
 
 struct mf_consumer {
     mf_loop *loop;
@@ -47,7 +66,7 @@ struct mf_consumer {
     mf_balancer balancer;
     double weight;
     int64_t stop_grace_us, balance_interval_us, reclaim_delay_us;
-    size_t max_offers;
+    size_t max_offers, max_moves;
     mf_overrun_policy on_overrun;
     void (*on_event)(mf_consumer *consumer, mf_consumer_event event, void *payload);
     void *payload;
@@ -65,18 +84,26 @@ struct mf_consumer {
     size_t overrunning;
 
     mf_timer balance_timer;
-    mf_node *nodes; /* the last view */
-    size_t node_count, self;
-    uint64_t views; /* how many there were */
+    mf_deferred balance_call;
+    mf__view view;
+    mf__flow flow;
+    mf__handover handover;
     bool balance_wanted;
 
-    int posts;   /* atomic: posted calls that have not run */
-    bool viewed; /* other nodes are known: claiming before would take their shares */
+    int posts;       /* atomic: posted calls that have not run */
+    int restarting;  /* atomic: it shuts down, and will be back soon */
+    bool viewed;     /* other nodes are known: claiming before would take their shares */
+    bool view_holds; /* hints have told of each change since */
     bool frozen, draining, leaving, closed, freed;
     mf_deferred drain_call;
 };
 
 /* consumer.c */
+/* Tells the others what this node takes: its weight, nothing for now, or that it will be back. */
+void mf__consumer_announce(mf_consumer *me);
+/* Claims what is offered. */
+bool mf__consumer_takes(const mf_consumer *me);
+void mf__consumer_tell(mf_consumer *me, mf_consumer_event event);
 void mf__consumer_drain(mf_consumer *me);
 /* Call when a task is gone: a drain may be over. */
 void mf__consumer_task_gone(mf_consumer *me);
@@ -86,6 +113,7 @@ void mf__offers_start(mf_consumer *me);
 void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count);
 void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count);
 void mf__offers_pump_soon(mf_consumer *me);
+void mf__offers_claim(mf_task *task);
 /* Sets the task aside until the steady time; then it is offered again. */
 void mf__offers_defer(mf_task *task, int64_t until_us);
 void mf__offers_put_back(mf_task *task);
@@ -110,8 +138,19 @@ bool mf__blocking_wait(mf_task *task, int timeout_ms);
 int mf__balancing_start(mf_consumer *me);
 void mf__balancing_stop(mf_consumer *me);
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count);
+void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone);
 size_t mf__balancing_held(const mf_consumer *me);
 bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us);
+void mf__balancing_explain(mf_consumer *me, const char *task_id, char *text, size_t size);
+
+/* handover.c */
+void mf__handover_init(mf_consumer *me);
+void mf__handover_stop(mf_consumer *me);
+/* Something has happened that it may wait for. */
+void mf__handover_go_on(mf_consumer *me);
+/* The task has left: taken, or gone for good; or it came back, since nobody took it. */
+void mf__handover_left(mf_task *task);
+void mf__handover_returned(mf_task *task);
 
 /* commands.c */
 void mf__command_run(mf_consumer *me, const char *json, size_t length);

@@ -58,6 +58,8 @@ static void on_deferral_over(void *arg)
     task->consumer->statistics.deferred--;
     if (task->bad_id)
         mf__task_free(task);
+    else if (task->handed_over)
+        mf__offers_claim(task); /* nobody has taken it */
     else
         enter_offered(task);
 }
@@ -95,6 +97,7 @@ void mf__offers_defer(mf_task *task, int64_t until_us)
 void mf__offers_put_back(mf_task *task)
 {
     task->timer.due_us = 0; /* a new offer: the balancer has not set this one aside yet */
+    task->offered_us = mf_loop_now_us(task->consumer->loop);
     enter_offered(task);
 }
 
@@ -102,10 +105,13 @@ void mf__task_free(mf_task *task)
 {
     mf_consumer *me = task->consumer;
 
+    if (task->handed_over)
+        mf__handover_left(task);
     HASH_DEL(me->tasks, task);
     free(task->claim.properties);
     free(task);
     mf__consumer_task_gone(me);
+    mf__handover_go_on(me);
 }
 
 static mf_task *new_task(mf_consumer *me, const char *id)
@@ -118,6 +124,7 @@ static mf_task *new_task(mf_consumer *me, const char *id)
     memcpy(task->id, id, length + 1);
     task->claim.id = task->id;
     task->consumer = me;
+    task->offered_us = mf_loop_now_us(me->loop);
     HASH_ADD_KEYPTR(hh, me->tasks, task->id, length, task);
     if (task->hh.tbl == NULL) {
         free(task);
@@ -170,26 +177,36 @@ void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count)
     }
 }
 
-static void decide(mf_task *task)
+/* The task is in no queue. */
+void mf__offers_claim(mf_task *task)
 {
     mf_consumer *me = task->consumer;
+
+    task->state = TASK_CLAIMING;
+    task->asked_us = mf_loop_now_us(me->loop);
+    me->statistics.claiming++;
+    mf__flow_asked(&me->flow, task->asked_us);
+    mf__coordinator_claim(me->coordinator, &task->claim);
+}
+
+static void decide(mf_task *task)
+{
     int64_t until;
 
     leave_queue(task);
-    if (!mf__balancing_can_claim(me, task, &until)) {
+    if (mf__balancing_can_claim(task->consumer, task, &until))
+        mf__offers_claim(task);
+    else if (until == MF_BALANCE_FORGET)
+        mf__task_free(task);
+    else
         mf__offers_defer(task, until);
-        return;
-    }
-    task->state = TASK_CLAIMING;
-    me->statistics.claiming++;
-    mf__coordinator_claim(me->coordinator, &task->claim);
 }
 
 static void on_offers_call(void *arg)
 {
     mf_consumer *me = arg;
 
-    while (me->offers != NULL && me->viewed && !me->frozen && !me->draining)
+    while (me->offers != NULL && mf__consumer_takes(me))
         decide(me->offers);
     if (me->offers_dropped && me->statistics.offered <= me->max_offers / 2) {
         me->offers_dropped = false;

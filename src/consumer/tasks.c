@@ -120,9 +120,22 @@ static void not_granted(mf_task *task, int code)
     }
 }
 
+static void learn(mf_task *task, int code)
+{
+    mf_consumer *me = task->consumer;
+    int64_t now = mf_loop_now_us(me->loop);
+
+    if (code == MF_OK)
+        mf__flow_taken(&me->flow, 1, now);
+    mf__flow_answered(&me->flow, task->asked_us, me->statistics.claiming, now);
+}
+
 void mf__task_granted(mf_task *task, int code)
 {
     task->consumer->statistics.claiming--;
+    learn(task, code);
+    if (task->handed_over && code == MF_OK)
+        mf__handover_returned(task);
     if (code == MF_OK)
         granted(task);
     else
@@ -199,6 +212,16 @@ static void count_end(mf_task *task, int code)
                task->claim.outcome == MF_DONE ? "end" : "release", mf_strerror(code));
 }
 
+/* Given back: others get first pick. Its hint is not told to who caused it. */
+static void set_aside(mf_task *task, int64_t now)
+{
+    mf_consumer *me = task->consumer;
+
+    mf__flow_offered(&me->flow, 1);
+    task->offered_us = now;
+    mf__offers_defer(task, now + me->reclaim_delay_us);
+}
+
 void mf__task_ended(mf_task *task, int code)
 {
     mf_consumer *me = task->consumer;
@@ -213,7 +236,7 @@ void mf__task_ended(mf_task *task, int code)
     else if (task->bad_record)
         mf__offers_defer(task, now + damaged_pause_us);
     else if (code == MF_OK && task->claim.outcome == MF_RELEASE)
-        mf__offers_defer(task, now + me->reclaim_delay_us);
+        set_aside(task, now);
     else if (task->offered_again)
         mf__offers_put_back(task);
     else

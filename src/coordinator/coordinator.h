@@ -23,10 +23,12 @@ typedef struct mf_coordinator_events {
     void (*joined)(void *arg); /* the first join; claims may be asked for from now on */
     void (*link)(void *arg, bool up, const mf_error *why);
     void (*claimable)(void *arg, const char *const *ids, size_t count);
+    /* The same, from a reconcile; NULL: `claimable` is called. */
+    void (*listed)(void *arg, const char *const *ids, size_t count);
     void (*taken)(void *arg, const char *const *ids, size_t count);
     /* A hint that these were removed; ask mf__coordinator_check about those that are held. */
     void (*removed)(void *arg, const char *const *ids, size_t count);
-    /* A reconcile has shown every claimable task by `claimable` since the last call of this. */
+    /* A reconcile has shown every claimable task by `listed` since the last call of this. */
     void (*reconciled)(void *arg);
     /* The answer to mf__coordinator_claim: MF_OK and held from now on, MF_ETAKEN, MF_EGONE,
      * MF_EDAMAGED, or another error; but for MF_OK the claim is the consumer's again. */
@@ -43,6 +45,8 @@ typedef struct mf_coordinator_events {
     /* A message for a task that this node holds or held; may come again. Only with options.mail. */
     void (*mail)(void *arg, const char *id, uint64_t number, const char *json, size_t length);
     void (*view)(void *arg, const mf_node *nodes, size_t count); /* the live nodes, borrowed */
+    /* May be NULL. What has become of one of them since, or it is `gone`. */
+    void (*node)(void *arg, const mf_node *node, bool gone);
     /* The coordinator cannot go on: the name is in use, the broker refuses. Claims can still be
      * ended, as far as the broker lets them. */
     void (*failed)(void *arg, const mf_error *why);
@@ -85,9 +89,9 @@ typedef void (*mf__state_fn)(void *arg, int code, const char *json, size_t lengt
 mf__state_request *mf__coordinator_load(mf_coordinator *coordinator, const char *id,
                                         mf__state_fn done, void *arg);
 
-/* Writes the state of a held claim: MF_OK, MF_ELATE, MF_EGONE or another error. `json`, from malloc,
- * is taken in any case; NULL: the state stays as it is. `acknowledged` is the number of a message
- * that has been dealt with, or 0. */
+/* Writes the state of a held claim: MF_OK, MF_ELATE, MF_EGONE or another error. `json`, from
+ * malloc, is taken in any case; NULL: the state stays as it is. `acknowledged` is the number of a
+ * message that has been dealt with, or 0. */
 mf__state_request *mf__coordinator_store(mf_coordinator *coordinator, const mf_claim *claim,
                                          char *json, uint64_t acknowledged, mf__state_fn done,
                                          void *arg);
@@ -98,6 +102,8 @@ void mf__coordinator_drop(mf_coordinator *coordinator, mf__state_request *reques
 
 /* Shows all claimable tasks again, soon. */
 void mf__coordinator_reconcile(mf_coordinator *coordinator);
+/* Lets the broker and the other nodes know that the node's weight is another one. */
+void mf__coordinator_set_weight(mf_coordinator *coordinator, double weight);
 /* Asks for a view of the nodes now; `view` follows. Views come by themselves as well. */
 void mf__coordinator_refresh_view(mf_coordinator *coordinator);
 

@@ -36,7 +36,9 @@ struct mf_coordinator {
     int64_t holder_lapse_us;
     int holder_renewals; /* seen */
     int64_t session_sent_us;
-    bool link_up, link_was_up, joined, joined_once, joining, renewing_session, failed, closing;
+    double told_weight; /* with the last join */
+    bool link_up, link_was_up, joined, joined_once, joining, renewing_session, left;
+    bool failed, closing;
     size_t in_flight; /* requests that the driver has */
 
     /* lease.c */

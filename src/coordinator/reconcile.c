@@ -33,13 +33,14 @@ static void ask_page(mf_coordinator *me)
 
 static void show_page(mf_coordinator *me)
 {
+    const mf_coordinator_events *events = me->events;
     const char *ids[64];
     size_t filled = 0;
 
     for (size_t i = 0; i < me->page.count; i++) {
         ids[filled++] = me->page.records[i].id;
         if (filled == sizeof ids / sizeof *ids || i + 1 == me->page.count) {
-            me->events->claimable(me->arg, ids, filled);
+            (events->listed != NULL ? events->listed : events->claimable)(me->arg, ids, filled);
             filled = 0;
         }
     }
@@ -192,13 +193,21 @@ static void on_reconcile_timer(void *arg)
                    mf_loop_now_us(me->loop) + mf__jitter(me->loop, me->reconcile_us));
 }
 
+/* Where hints tell of the nodes, only to find what was missed. */
+static void start_view_timer(mf_coordinator *me)
+{
+    int64_t period = me->broker->tells_nodes ? me->lease_us * 4 : me->lease_us / 3;
+
+    mf_timer_start(me->loop, &me->view_timer,
+                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, period));
+}
+
 static void on_view_timer(void *arg)
 {
     mf_coordinator *me = arg;
 
     mf__coordinator_refresh_view(me);
-    mf_timer_start(me->loop, &me->view_timer,
-                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, me->lease_us / 3));
+    start_view_timer(me);
 }
 
 void mf__reconcile_start(mf_coordinator *me)
@@ -217,7 +226,7 @@ void mf__reconcile_start(mf_coordinator *me)
     mf_timer_init(&me->reconcile_timer, on_reconcile_timer, me);
     mf_timer_init(&me->view_timer, on_view_timer, me);
     mf_timer_start(me->loop, &me->reconcile_timer, now + mf__jitter(me->loop, me->reconcile_us));
-    mf_timer_start(me->loop, &me->view_timer, now + mf__jitter(me->loop, me->lease_us / 3));
+    start_view_timer(me);
 }
 
 void mf__reconcile_stop(mf_coordinator *me)

@@ -36,15 +36,35 @@ static void on_failed_call(void *arg)
     me->events->failed(me->arg, &me->failure);
 }
 
-static void join(void *arg)
+static void send_join(mf_coordinator *me)
 {
-    mf_coordinator *me = arg;
-    if (me->joined || me->joining || me->failed || me->closing)
-        return;
     me->joining = true;
     me->in_flight++;
     me->session.epoch++;
+    me->told_weight = me->session.weight;
     me->broker->operations->join(me->broker, &me->join);
+}
+
+static void join(void *arg)
+{
+    mf_coordinator *me = arg;
+    if (!me->joined && !me->joining && !me->failed && !me->closing)
+        send_join(me);
+}
+
+/* By a join, since that is what carries it. Requests that are under way take effect before it, so
+ * the session goes on being joined meanwhile. */
+static void tell_weight(mf_coordinator *me)
+{
+    if (me->joined && !me->joining && !me->failed && !me->closing &&
+        me->told_weight != me->session.weight)
+        send_join(me);
+}
+
+void mf__coordinator_set_weight(mf_coordinator *me, double weight)
+{
+    me->session.weight = weight;
+    tell_weight(me);
 }
 
 static void join_in(mf_coordinator *me, int64_t pause_us)
@@ -87,10 +107,15 @@ static void wait_for_holder(mf_coordinator *me)
 
 static void on_joined(mf_coordinator *me)
 {
+    bool again = me->joined;
+
     me->joined = true;
     me->holder[0] = '\0';
     me->join.takeover = false;
     mf__session_was_renewed(me, me->join.request.sent_us);
+    tell_weight(me);
+    if (again)
+        return;
     if (!me->joined_once) {
         me->joined_once = true;
         me->events->joined(me->arg);
@@ -119,6 +144,7 @@ static void on_join_failed(mf_coordinator *me, const mf_error *why)
 static void leave(mf_coordinator *me)
 {
     me->joined = false;
+    me->left = true;
     me->in_flight++;
     me->broker->operations->leave(me->broker, &me->leave);
 }
@@ -129,12 +155,13 @@ static void on_join(mf_request *request)
 
     me->joining = false;
     me->in_flight--;
-    if (me->closing && request->error.code == MF_OK) {
+    if (me->closing && request->error.code == MF_OK && !me->left) {
         leave(me);
+    } else if (!me->closing && request->error.code == MF_OK) {
+        on_joined(me);
     } else if (!me->closing) {
-        if (request->error.code == MF_OK)
-            on_joined(me);
-        else if (request->error.code == MF_ENAMEINUSE)
+        me->joined = false;
+        if (request->error.code == MF_ENAMEINUSE)
             wait_for_holder(me);
         else
             on_join_failed(me, &request->error);
@@ -220,6 +247,13 @@ static void on_taken(mf_watcher *watcher, const char *const *ids, size_t count)
     me->events->taken(me->arg, ids, count);
 }
 
+static void on_node_changed(mf_watcher *watcher, const mf_node *node, bool gone)
+{
+    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    if (me->events->node != NULL)
+        me->events->node(me->arg, node, gone);
+}
+
 static void on_removed(mf_watcher *watcher, const char *const *ids, size_t count)
 {
     mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
@@ -275,6 +309,7 @@ void mf__session_start(mf_coordinator *me)
         .taken = on_taken,
         .removed = on_removed,
         .command = on_command,
+        .node_changed = on_node_changed,
         .mail = on_mail,
     };
     me->join.request = (mf_request){.done = on_join, .arg = me};

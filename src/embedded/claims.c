@@ -17,6 +17,7 @@ static void unlink_held(mf_stored_task *task)
     else
         owner->held_last = task->previous;
     owner->held_count--;
+    mf__space_touch(owner);
     task->owner = NULL;
     task->next = task->previous = NULL;
 }
@@ -40,6 +41,7 @@ static void link_held(mf_stored_session *session, mf_stored_task *task)
     else
         session->held_last = task;
     session->held_count++;
+    mf__space_touch(session);
 }
 
 void mf__space_hold(mf_space *space, mf_stored_session *session, mf_stored_task *task,
@@ -97,6 +99,12 @@ static uint64_t next_fence(mf_space *space, int64_t now_us)
 {
     uint64_t clock = (uint64_t)(now_us + space->fence_offset_us);
     space->last_fence = clock > space->last_fence ? clock : space->last_fence + 1;
+    } else if (pause_us > 0) {
+        mf__space_drop(task);
+        if (mf__delays_add(space, task, now_us + pause_us) != MF_OK)
+            mf__space_offer(space, task);
+    } else {
+        mf__space_offer(space, task);
     return space->last_fence;
 }
 

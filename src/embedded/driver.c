@@ -190,6 +190,16 @@ static bool concerns(const mf_watcher *watcher, const mf_hint *hint)
     return false;
 }
 
+static void tell_nodes(mf_watcher *watcher, const mf_hint *hint)
+{
+    for (size_t i = 0; watcher->node_changed != NULL && i < hint->count; i++) {
+        mf_node node;
+        bool gone;
+        mf__space_read_node(hint->ids[i], &node, &gone);
+        watcher->node_changed(watcher, &node, gone);
+    }
+}
+
 static void tell_one(mf_watcher *watcher, const mf_hint *hint)
 {
     if (watcher->claimable == NULL)
@@ -198,6 +208,9 @@ static void tell_one(mf_watcher *watcher, const mf_hint *hint)
         strcmp(watcher->token, hint->cause) == 0)
         return;
     switch (hint->kind) {
+    case MF_NEWS_NODES:
+        tell_nodes(watcher, hint);
+        break;
     case MF_NEWS_CLAIMABLE:
         watcher->claimable(watcher, hint->ids, hint->count);
         break;
@@ -227,7 +240,7 @@ static void tell(mf_embedded *me, const mf_hint *hint)
         me->visit_next = w->next;
         if (hint != NULL)
             tell_one(w, hint);
-        else
+        else if (w->resync != NULL)
             w->resync(w);
     }
     me->visit_next = NULL;
@@ -320,7 +333,8 @@ static void init(mf_embedded *me, mf_loop *loop)
                              .loop = loop,
                              .max_batch = max_batch,
                              .max_lease = max_lease,
-                             .can_delay = true};
+                             .can_delay = true,
+                             .tells_nodes = true};
     me->listener = (mf_listener){.loop = loop, .notify = on_notify, .arg = me};
     me->answered_last = &me->answered;
     mf_deferred_init(&me->answer, give_answers, me);

@@ -1,4 +1,6 @@
 /* Sessions of the embedded broker: who has which node name, and until when. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,7 @@ static mf_stored_session *add(mf_space *space, const mf_session *wanted)
     session->state = MF_SESSION_LAPSED;
     memcpy(session->token, wanted->token, sizeof session->token);
     memcpy(session->node, wanted->node, length);
+    session->space = space;
     HASH_ADD_STR(space->sessions, token, session);
     if (session->hh.tbl == NULL) {
         free(session);
@@ -41,6 +44,7 @@ static void end(mf_space *space, mf_stored_session *session, int64_t now_us, boo
 {
     if (session->state == MF_SESSION_LIVE)
         HASH_DELETE(by_node, space->nodes, session);
+    mf__space_touch(session);
     session->state = MF_SESSION_ENDED;
     session->forget_us = now_us + MF_REMEMBER_US;
     while (session->held != NULL && left)
@@ -178,4 +182,60 @@ int mf__space_nodes(mf_space *space, mf_nodes_request *request)
     request->nodes = nodes;
     request->count = count;
     return mf__space_answer(&request->request, MF_OK);
+}
+
+/* News of nodes: "<tasks> <bits of the weight> <name>", or "gone <name>". */
+
+void mf__space_touch(mf_stored_session *session)
+{
+    mf_space *space = session->space;
+
+    /* What is left of a session that is over belongs to no node. */
+    if (session->state != MF_SESSION_LIVE || session->is_touched)
+        return;
+    session->is_touched = true;
+    session->next_touched = NULL;
+    if (space->touched == NULL)
+        space->touched = session;
+    else
+        space->last_touched->next_touched = session;
+    space->last_touched = session;
+}
+
+static void announce_node(mf_space *space, const mf_stored_session *session)
+{
+    char text[300];
+    uint64_t weight;
+
+    memcpy(&weight, &session->weight, sizeof weight);
+    if (session->state == MF_SESSION_LIVE)
+        snprintf(text, sizeof text, "%" PRIu64 " %" PRIx64 " %s", session->held_count, weight,
+                 session->node);
+    else
+        snprintf(text, sizeof text, "gone %s", session->node);
+    mf__space_announce(space, MF_NEWS_NODES, text);
+}
+
+void mf__space_announce_nodes(mf_space *space)
+{
+    while (space->touched != NULL) {
+        mf_stored_session *session = space->touched;
+        space->touched = session->next_touched;
+        session->is_touched = false;
+        announce_node(space, session);
+    }
+}
+
+void mf__space_read_node(const char *text, mf_node *node, bool *gone)
+{
+    char *end;
+
+    *gone = strncmp(text, "gone ", 5) == 0;
+    *node = (mf_node){.name = text + 5};
+    if (*gone)
+        return;
+    node->tasks = strtoull(text, &end, 10);
+    uint64_t weight = strtoull(end, &end, 16);
+    memcpy(&node->weight, &weight, sizeof weight);
+    node->name = end + 1;
 }

@@ -69,6 +69,7 @@ mf_stored_task *mf__space_find(mf_space *space, const char *id)
 static void lapse(mf_space *space, mf_stored_session *session, int64_t now_us)
 {
     HASH_DELETE(by_node, space->nodes, session);
+    mf__space_touch(session);
     session->state = MF_SESSION_LAPSED;
     session->forget_us = now_us + MF_REMEMBER_US;
 }

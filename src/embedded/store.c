@@ -280,6 +280,7 @@ static void publish(mf_domain *domain, const char *cause)
 {
     mf_space *space = &domain->space;
 
+    mf__space_announce_nodes(space);
     for (int kind = 0; kind < MF_NEWS_KINDS; kind++)
         if (space->news[kind].count != 0)
             deliver_to_all(domain, make_hint((mf_news_kind)kind, &space->news[kind], cause));

@@ -56,7 +56,8 @@ static void on_stop(mf_task *task, mf_stop_reason reason, void *payload)
 
 static void on_event(mf_consumer *consumer, mf_consumer_event event, void *payload)
 {
-    static const char *const names[] = {"joined", "unreachable", "reachable", "failed", "closed"};
+    static const char *const names[] = {"joined", "unreachable", "reachable",
+                                        "failed", "closed",      "drained"};
     node *n = payload;
 
     (void)consumer;

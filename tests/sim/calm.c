@@ -7,9 +7,23 @@
 
 /* What the network and looking only now and then may add to a bound. */
 enum { SLACK_MS = 300, LOOK_MS = 50 };
-enum { HEAL_MS = 32000, BALANCED_MS = 4 * SIM_BALANCE_MS * 6 / 5, QUIET_MS = 3 * SIM_BALANCE_MS };
+/* One interval until nodes have balanced, and a moment for the claims. */
+enum { HEAL_MS = 32000, BALANCED_MS = SIM_BALANCE_MS + 1000, QUIET_MS = 3 * SIM_BALANCE_MS };
 
 static const int64_t takeover_us = (SIM_LEASE_MS + 1000 + SLACK_MS) * 1000;
+
+/* How the nodes themselves see it. */
+static void trace_views(sim *s, const truth *t)
+{
+    for (int i = 0; i < s->options.nodes; i++) {
+        mf_explanation explanation = MF_EXPLANATION_INIT;
+        if (s->places[i].current == NULL)
+            continue;
+        mf_consumer_explain(s->places[i].current->consumer, t->id, &explanation);
+        sim_trace(s, "%s: task %s is %s; %s", s->places[i].name, t->id, explanation.state,
+                  explanation.balance);
+    }
+}
 
 /* G4: nothing is without an owner for longer than its last one's lease and a
  * second. */
@@ -25,9 +39,11 @@ static void check_service(sim *s)
         }
         if (t->unserved_us == 0)
             t->unserved_us = now;
-        if (now - t->unserved_us > takeover_us)
-            sim_violated(s, "G4: task %s has had no owner for %.1f s, without a fault", t->id,
-                         (double)(now - t->unserved_us) / 1e6);
+        if (now - t->unserved_us <= takeover_us)
+            continue;
+        trace_views(s, t);
+        sim_violated(s, "G4: task %s has had no owner for %.1f s, without a fault", t->id,
+                     (double)(now - t->unserved_us) / 1e6);
     }
 }
 
@@ -90,6 +106,8 @@ static bool become(sim *s, bool (*state)(sim *s, char *why, size_t size), int li
     char why[128];
 
     for (int ms = 0; !state(s, why, sizeof why); ms += LOOK_MS) {
+        if (ms >= limit_ms)
+            trace_views(s, &s->truths[0]);
         if (ms >= limit_ms)
             sim_violated(s, "%s: %s, long after the faults", guarantee, why);
         if (!sim_run_for(s, LOOK_MS * 1000))

@@ -290,16 +290,6 @@ void faults_start(sim *s)
     in(s, &s->audit_timer, 1000000);
 }
 
-static void heal_place(sim *s, place *p)
-{
-    if (p->current == NULL) {
-        mf_timer_stop(s->fate, &p->restart);
-        on_restart(p);
-        return;
-    }
-    mf_consumer_unfreeze(p->current->consumer);
-}
-
 /* From here on nothing happens that the cluster does not do by itself. */
 void faults_end(sim *s)
 {
@@ -318,7 +308,10 @@ void faults_end(sim *s)
         on_wake(l);
         link_set_hint_loss(l->broker, 0);
         life_end_handlers(l, true);
+        mf_consumer_unfreeze(l->consumer);
     }
-    for (int i = 0; i < s->options.nodes; i++)
-        heal_place(s, &s->places[i]);
+    for (int i = 0; i < s->options.nodes; i++) {
+        mf_timer_stop(s->fate, &s->places[i].restart);
+        on_restart(&s->places[i]);
+    }
 }

@@ -223,7 +223,7 @@ static void reconnect_soon(faulty_link *l)
 static void go_down(faulty_link *l, const char *why)
 {
     mf_error error;
-    bool lost = false;
+    bool lost = (l->gap & LINK_TO_BROKER) != 0;
 
     if (!l->up)
         return;

@@ -8,22 +8,29 @@
 typedef struct hint {
     faulty_link *link;
     void (*tell)(mf_watcher *watcher, const char *const *ids, size_t count);
+    mf_node node; /* what has become of it, when that is the hint */
+    bool is_node, gone;
     mf_timer timer;
     size_t count;
     const char *ids[];
 } hint;
 
+static void tell(const hint *h, mf_watcher *watcher)
+{
+    if (h->is_node)
+        watcher->node_changed(watcher, &h->node, h->gone);
+    else if (h->tell != NULL)
+        h->tell(watcher, h->ids, h->count);
+    else
+        watcher->command(watcher);
+}
+
 static void on_hint(void *arg)
 {
     hint *h = arg;
-    mf_watcher *watcher = h->link->watcher;
 
-    if (watcher != NULL && h->link->up) {
-        if (h->tell != NULL)
-            h->tell(watcher, h->ids, h->count);
-        else
-            watcher->command(watcher);
-    }
+    if (h->link->watcher != NULL && h->link->up)
+        tell(h, h->link->watcher);
     link_release(h->link);
     free(h);
 }
@@ -45,28 +52,61 @@ static bool gets_lost(faulty_link *l)
            (double)link_random_below(l, 999999) < l->options.hint_loss * 1e6;
 }
 
-static void pass_on(mf_watcher *inner, const char *const *ids, size_t count,
-                    void (*tell)(mf_watcher *, const char *const *, size_t))
+static hint *copy_hint(faulty_link *l, const char *const *ids, size_t count)
 {
-    faulty_link *l = of_watcher(inner);
     size_t bytes = sizeof(hint) + count * sizeof *ids;
 
-    if (gets_lost(l))
-        return;
     for (size_t i = 0; i < count; i++)
         bytes += strlen(ids[i]) + 1;
     hint *h = calloc(1, bytes);
     char *text = (char *)&h->ids[count];
-    *h = (hint){.link = l, .tell = tell, .count = count};
+    *h = (hint){.link = l, .count = count};
     for (size_t i = 0; i < count; i++) {
         h->ids[i] = text;
         text = stpcpy(text, ids[i]) + 1;
     }
+    return h;
+}
+
+/* In the order in which they were told. */
+static void send_hint(hint *h)
+{
+    faulty_link *l = h->link;
+    int64_t at =
+        mf_loop_now_us(l->options.network_loop) + link_random_below(l, l->options.delay_us);
+
+    if (at <= l->last_hint_us)
+        at = l->last_hint_us + 1;
+    l->last_hint_us = at;
     l->alive++;
     mf_timer_init(&h->timer, on_hint_arrives, h);
-    mf_timer_start(l->options.network_loop, &h->timer,
-                   mf_loop_now_us(l->options.network_loop) +
-                       link_random_below(l, l->options.delay_us));
+    mf_timer_start(l->options.network_loop, &h->timer, at);
+}
+
+static void pass_on(mf_watcher *inner, const char *const *ids, size_t count,
+                    void (*slot)(mf_watcher *, const char *const *, size_t))
+{
+    faulty_link *l = of_watcher(inner);
+
+    if (gets_lost(l))
+        return;
+    hint *h = copy_hint(l, ids, count);
+    h->tell = slot;
+    send_hint(h);
+}
+
+static void on_inner_node(mf_watcher *inner, const mf_node *node, bool gone)
+{
+    faulty_link *l = of_watcher(inner);
+
+    if (gets_lost(l))
+        return;
+    hint *h = copy_hint(l, &node->name, 1);
+    h->is_node = true;
+    h->gone = gone;
+    h->node = *node;
+    h->node.name = h->ids[0];
+    send_hint(h);
 }
 
 static void on_inner_claimable(mf_watcher *inner, const char *const *ids, size_t count)
@@ -125,6 +165,7 @@ void link_watch(mf_broker *broker, mf_watcher *watcher)
             .taken = on_inner_taken,
             .removed = on_inner_removed,
             .command = on_inner_command,
+            .node_changed = on_inner_node,
         };
     l->options.inner->operations->watch(l->options.inner, &l->inner_watcher);
     mf_timer_start(l->options.node_loop, &l->reconnect_timer, 0);

@@ -15,7 +15,7 @@ struct faulty_link {
     mf_timer reply_timer, reconnect_timer;
     mf_deferred closed_call;
     message *messages; /* not yet answered to the node, oldest first */
-    int64_t last_delivery_us, last_answer_us;
+    int64_t last_delivery_us, last_answer_us, last_hint_us;
     size_t alive;    /* messages and hints that still name the link */
     int partitioned; /* LINK_... */
     int gap;         /* ways on which this connection has lost bytes: nothing behind them

@@ -22,6 +22,8 @@ static const command_case formats[] = {
     {"{\"command\":\"freeze\"}", MF_COMMAND_FREEZE, NULL},
     {"{\"command\":\"unfreeze\"}", MF_COMMAND_UNFREEZE, NULL},
     {"{\"command\":\"balance\"}", MF_COMMAND_BALANCE, NULL},
+    {"{\"command\":\"drain\"}", MF_COMMAND_DRAIN, NULL},
+    {"{\"command\":\"undrain\"}", MF_COMMAND_UNDRAIN, NULL},
     {"{\"command\":\"stop_task\",\"parameters\":{\"task\":\"t\"}}", MF_COMMAND_STOP_TASK, "t"},
     {"{\"command\":\"stop_task\",\"parameters\":{\"task\":\"a\\\"\\\\\xc3\xa9\"}}",
      MF_COMMAND_STOP_TASK, "a\"\\\xc3\xa9"},

@@ -125,8 +125,8 @@ static void weights(void **state)
     submit(c, 0, TASKS);
     join(c, 1, 2);
     cluster_run_ms(c, 30000);
-    assert_share(c, 0, 100, 100);
-    assert_share(c, 1, 200, 200);
+    assert_share(c, 0, 90, 110);
+    assert_share(c, 1, 190, 210);
 }
 
 /* Three tasks on five nodes stay where they are. */
@@ -146,8 +146,8 @@ static void fewer_tasks_than_nodes(void **state)
         assert_share(c, i, 0, 1);
 }
 
-/* A frozen node claims nothing: the others run its part of new tasks within a second, and do not go
- * on giving up tasks that it does not take. */
+/* A frozen node claims nothing, and says so: the others run its part of new tasks at once, and give
+ * up nothing for its sake. */
 static void frozen_node(void **state)
 {
     cluster *c = *state;
@@ -155,11 +155,11 @@ static void frozen_node(void **state)
     join(c, 2, 1);
     mf_consumer_freeze(c->nodes[1].consumer);
     submit(c, 0, TASKS);
-    cluster_run_ms(c, 1100);
+    cluster_run_ms(c, 100);
     assert_share(c, 0, TASKS, TASKS);
     cluster_run_ms(c, 150000);
-    assert_share(c, 0, TASKS - 1, TASKS);
-    assert_in_range(releases(c), 1, 150 + 12);
+    assert_share(c, 0, TASKS, TASKS);
+    assert_int_equal(releases(c), 0);
     mf_consumer_unfreeze(c->nodes[1].consumer);
     cluster_run_ms(c, 60000);
     assert_share(c, 0, 150, 150);
