@@ -109,6 +109,7 @@ int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us)
         return mf__space_answer(&request->request, MF_ENOMEM);
     session->epoch = wanted->epoch;
     session->weight = wanted->weight;
+    mf__space_touch(session);
     extend(space, session, wanted, now_us);
     return mf__space_answer(&request->request, MF_OK);
 }
