@@ -361,10 +361,10 @@ struct mf_broker {
     size_t max_batch; /* claims or items in one request */
     size_t max_lease; /* claims in one lease */
     bool can_delay;   /* submit heeds delay_us */
+    bool tells_nodes; /* watchers are told of nodes: what `nodes` gives need not be read again */
 };
 
 struct mf_driver {
-    bool tells_nodes; /* watchers are told of nodes: what `nodes` gives need not be read again */
     int version;
     const char *name;           /* "redis" */
     const char *const *schemes; /* "redis", "rediss", ..., NULL */

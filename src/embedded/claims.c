@@ -99,12 +99,6 @@ static uint64_t next_fence(mf_space *space, int64_t now_us)
 {
     uint64_t clock = (uint64_t)(now_us + space->fence_offset_us);
     space->last_fence = clock > space->last_fence ? clock : space->last_fence + 1;
-    } else if (pause_us > 0) {
-        mf__space_drop(task);
-        if (mf__delays_add(space, task, now_us + pause_us) != MF_OK)
-            mf__space_offer(space, task);
-    } else {
-        mf__space_offer(space, task);
     return space->last_fence;
 }
 

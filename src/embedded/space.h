@@ -72,10 +72,10 @@ struct mf_stored_session {
     int64_t forget_us;  /* when not */
     double weight;
     mf_stored_task *held, *held_last;
+    uint64_t held_count;
     struct mf_space *space;
     mf_stored_session *next_touched; /* in space->touched */
     bool is_touched;
-    uint64_t held_count;
     char token[33];
     char node[];
 };
@@ -104,8 +104,8 @@ typedef struct mf_remembered {
 } mf_remembered;
 
 /* What watchers are to be told of, gathered during an operation. */
-    MF_NEWS_NODES, /* the id is as mf__space_read_node reads it; told first */
 typedef enum mf_news_kind {
+    MF_NEWS_NODES, /* the id is as mf__space_read_node reads it; told first */
     MF_NEWS_CLAIMABLE,
     MF_NEWS_TAKEN,
     MF_NEWS_REMOVED,
@@ -121,8 +121,8 @@ typedef struct mf_news {
 
 typedef struct mf_space {
     mf_stored_task *tasks;
-    mf_stored_session *touched, *last_touched; /* whose node has changed since the last news */
     mf_stored_session *sessions, *nodes;
+    mf_stored_session *touched, *last_touched; /* whose node has changed since the last news */
     mf_command_queue *queues;
     mf_remembered *remembered;        /* in order of forget_us */
     mf_roster all, claimable, stated; /* stated: with a state, removed or not */
@@ -137,12 +137,12 @@ typedef struct mf_space {
     mf_news news[MF_NEWS_KINDS];
     bool news_lost; /* there was no memory for some */
 } mf_space;
+
 /* Nodes whose weight or number of tasks has changed are announced before the next news go out. */
 void mf__space_touch(mf_stored_session *session);
 void mf__space_announce_nodes(mf_space *space);
 /* Reads what MF_NEWS_NODES carries; the name is borrowed from `text`. */
 void mf__space_read_node(const char *text, mf_node *node, bool *gone);
-
 
 /* How long what is over is remembered, for the sake of requests that come late
  * or again. */
