@@ -51,7 +51,7 @@ typedef struct broker_flags {
      &(flags)->broker,                                                                        \
      0,                                                                                       \
      0,                                                                                       \
-     "the broker, such as redis://localhost or etcd://localhost"},                                \
+     "the broker, such as redis://localhost or etcd://localhost"},                            \
         {"namespace",                                                                         \
          OPTION_TEXT,                                                                         \
          "NS",                                                                                \
