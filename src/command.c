@@ -13,12 +13,9 @@
 enum { COMMAND_MAX_BYTES = 65536 };
 
 static const char *const verbs[] = {
-    [MF_COMMAND_FREEZE] = "freeze",
-    [MF_COMMAND_UNFREEZE] = "unfreeze",
-    [MF_COMMAND_BALANCE] = "balance",
-    [MF_COMMAND_STOP_TASK] = "stop_task",
-    [MF_COMMAND_DRAIN] = "drain",
-    [MF_COMMAND_UNDRAIN] = "undrain",
+    [MF_COMMAND_FREEZE] = "freeze",   [MF_COMMAND_UNFREEZE] = "unfreeze",
+    [MF_COMMAND_BALANCE] = "balance", [MF_COMMAND_STOP_TASK] = "stop_task",
+    [MF_COMMAND_DRAIN] = "drain",     [MF_COMMAND_UNDRAIN] = "undrain",
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

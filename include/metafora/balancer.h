@@ -92,8 +92,8 @@ MF_EXPORT mf_balancer mf_balancer_sleep(int per_task_ms, int max_ms);
 MF_EXPORT mf_balancer mf_balancer_fair(double threshold);
 
 /* What balances by fair would move, as a function of a view of the nodes: writes for each what it
- * lacks (above 0) or would give up (below 0), with parts of tasks that are rounded in the end. `unowned` tasks
- * have no owner yet. */
+ * lacks (above 0) or would give up (below 0), with parts of tasks that are rounded in the end.
+ * `unowned` tasks have no owner yet. */
 MF_EXPORT void mf_balance_plan(const mf_node *nodes, size_t count, uint64_t unowned,
                                double threshold, double *moves);
 /* The place in `nodes` of the task's home: the one that claims it at once, by fair, when it has

@@ -16,7 +16,7 @@ typedef struct mf__flow {
     int64_t window_us, last_taken_us;
     int64_t latencies_us[MF_FLOW_SAMPLES]; /* of the last claims of this node, one of a batch */
     size_t samples;
-    int64_t last_asked_us; /* when the last one of them was asked for, or the link was down */
+    int64_t last_asked_us;    /* when the last one of them was asked for, or the link was down */
     int64_t waiting_since_us; /* claims are under way, and none was answered since; 0: none are */
 } mf__flow;
 

@@ -41,7 +41,7 @@ typedef struct mf_stored_task {
     bool delayed; /* not claimable before expires_us: in space->delays */
     bool set_aside;
     uint16_t crashes;
-    uint32_t crashed_s; /* when the last one was, in seconds of the store's clock */
+    uint32_t crashed_s;              /* when the last one was, in seconds of the store's clock */
     uint32_t place[MF_ROSTER_KINDS]; /* when delayed, that of MF_ROSTER_CLAIMABLE is in the heap */
     char id[];
 } mf_stored_task;
