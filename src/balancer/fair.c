@@ -34,6 +34,7 @@ typedef struct fair {
 
     /* The last view, and what was computed from it. */
     uint64_t view, members;
+    size_t held; /* by this node then */
     const mf_node *nodes;
     mf__order order;
     mf__wheel homes, rooms;
@@ -80,6 +81,7 @@ static void compute(fair *me, const mf_balance *balance, size_t count)
 {
     double unowned = (double)mf_balance_unowned(balance);
 
+    me->held = mf_balance_held(balance);
     for (size_t i = 0; i < count; i++) {
         double weight = me->nodes[i].weight;
         bool expected = mf_balance_expected_us(balance, i) != 0;
@@ -94,22 +96,34 @@ static void compute(fair *me, const mf_balance *balance, size_t count)
     mf__wheel_sum(&me->order, &me->rooms);
 }
 
-/* Whether what is not owned has changed by so much that shares are others. */
-static bool has_drifted(const fair *me, const mf_balance *balance)
+static double own_share(const fair *me, const mf_balance *balance)
 {
-    double change = (double)mf_balance_unowned(balance) - me->plan.unowned;
-    double limit = me->plan.total / 50 + 1;
-    return change > limit || -change > limit;
+    return mf__plan_share(&me->plan, me->weights[mf_balance_self(balance)]);
 }
 
-static void see(fair *me, const mf_balance *balance)
+static bool differ(double a, double b, double by)
+{
+    return a - b > by || b - a > by;
+}
+
+/* Whether what has no owner, or what this node holds, is another number, by a part of the total or
+ * of its share. */
+static bool has_drifted(const fair *me, const mf_balance *balance, double part)
+{
+    return differ((double)mf_balance_unowned(balance), me->plan.unowned, me->plan.total * part) ||
+           differ((double)mf_balance_held(balance), (double)me->held,
+                  own_share(me, balance) * part);
+}
+
+/* `part`: of what may have changed since. */
+static void see(fair *me, const mf_balance *balance, double part)
 {
     size_t count;
     const mf_node *nodes = mf_balance_nodes(balance, &count);
     bool same_members = me->members == mf_balance_members(balance) && me->nodes != NULL;
     bool same_view = me->view == mf_balance_view(balance) && same_members;
 
-    if (same_view && !me->broken && !has_drifted(me, balance))
+    if (same_view && !me->broken && !has_drifted(me, balance, part))
         return;
     me->view = mf_balance_view(balance);
     me->nodes = nodes;
@@ -126,11 +140,6 @@ static void see(fair *me, const mf_balance *balance)
 static double fraction(uint64_t hash)
 {
     return ((double)(hash >> 11) + 0.5) * 0x1p-53;
-}
-
-static double own_share(const fair *me, const mf_balance *balance)
-{
-    return mf__plan_share(&me->plan, me->weights[mf_balance_self(balance)]);
 }
 
 static bool has_room(const fair *me, const mf_balance *balance)
@@ -194,7 +203,7 @@ static bool can_claim(void *payload, const mf_balance *balance, const char *task
     mf_balance_nodes(balance, &count);
     if (count == 1)
         return true;
-    see(me, balance);
+    see(me, balance, 0.02);
     if (me->broken)
         return true;
     int64_t due_us = due(me, balance, mf__order_hash(task_id));
@@ -301,7 +310,7 @@ static void balance_all(void *payload, mf_balance *balance)
 {
     fair *me = payload;
 
-    see(me, balance);
+    see(me, balance, 0);
     if (me->broken || me->weights[mf_balance_self(balance)] <= 0) /* frozen: it keeps what it has */
         return;
     size_t wanted = excess(me, balance);
@@ -323,7 +332,7 @@ static void explain(void *payload, const mf_balance *balance, const char *task_i
     fair *me = payload;
     size_t self = mf_balance_self(balance);
 
-    see(me, balance);
+    see(me, balance, 0);
     if (me->broken)
         return;
     uint64_t hash = mf__order_hash(task_id);

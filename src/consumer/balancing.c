@@ -164,9 +164,12 @@ void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone)
 
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
 {
-    bool changed = mf__view_replace(&me->view, nodes, count, mf_loop_now_us(me->loop));
+    int64_t asked = mf__coordinator_view_asked_us(me->coordinator);
+    bool changed = mf__view_replace(&me->view, nodes, count, asked, mf_loop_now_us(me->loop));
 
     me->view_holds = me->broker->tells_nodes;
+    if (mf__view_is_doubtful(&me->view, asked))
+        mf__coordinator_refresh_view(me->coordinator);
     if (!me->viewed) {
         me->viewed = true;
         mf__offers_pump_soon(me);

@@ -15,8 +15,9 @@ static const int64_t version_life_us = 100000;
 struct mf__view_entry {
     UT_hash_handle hh;
     size_t index;
-    uint64_t seen; /* by which of the full views */
-    bool gone;     /* and waited for */
+    uint64_t seen;   /* by which of the full views */
+    int64_t told_us; /* when a hint last told of it */
+    bool gone;       /* and waited for */
     char name[];
 };
 
@@ -140,16 +141,26 @@ bool mf__view_update(mf__view *view, const mf_node *node, bool gone, int64_t now
 
     if (entry != NULL && entry->index == view->self)
         return false;
-    if (gone)
+    if (gone) {
+        view->gone_us = now_us;
         changed = entry != NULL && forget(view, entry, now_us);
-    else
+    } else {
         changed = set(view, node, entry != NULL ? entry->seen : 0, now_us);
+        if ((entry = find(view, node->name)) != NULL)
+            entry->told_us = now_us;
+    }
     if (changed)
         new_version(view, now_us);
     return changed;
 }
 
-bool mf__view_replace(mf__view *view, const mf_node *nodes, size_t count, int64_t now_us)
+bool mf__view_is_doubtful(const mf__view *view, int64_t asked_us)
+{
+    return view->gone_us >= asked_us;
+}
+
+bool mf__view_replace(mf__view *view, const mf_node *nodes, size_t count, int64_t asked_us,
+                      int64_t now_us)
 {
     uint64_t seen = view->entries[view->self]->seen + 1;
     bool changed = false;
@@ -157,11 +168,11 @@ bool mf__view_replace(mf__view *view, const mf_node *nodes, size_t count, int64_
     view->entries[view->self]->seen = seen;
     for (size_t i = 0; i < count; i++) {
         mf__view_entry *entry = find(view, nodes[i].name);
-        if (entry == NULL || entry->index != view->self)
+        if (entry == NULL || (entry->index != view->self && entry->told_us < asked_us))
             changed |= set(view, &nodes[i], seen, now_us);
     }
     for (size_t i = view->count; i-- > 0;)
-        if (view->entries[i]->seen != seen)
+        if (view->entries[i]->seen != seen && view->entries[i]->told_us < asked_us)
             changed |= forget(view, view->entries[i], now_us);
     new_version(view, now_us);
     return changed;

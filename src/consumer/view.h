@@ -19,6 +19,7 @@ typedef struct mf__view {
     uint64_t members; /* rises when nodes come or go */
     bool stale;       /* counts have changed since the last version */
     int64_t version_us;
+    int64_t gone_us;  /* when a hint last told that one is gone */
     int64_t grace_us; /* how long to wait for a node that will be back */
 } mf__view;
 
@@ -26,9 +27,13 @@ typedef struct mf__view {
 int mf__view_init(mf__view *view, const char *self, double weight, int64_t grace_us);
 void mf__view_clear(mf__view *view);
 
-/* All live nodes. Returns whether some came or went, or have another weight. */
-bool mf__view_replace(mf__view *view, const mf_node *nodes, size_t count, int64_t now_us);
-/* One that is live, or is gone. Returns the same. */
+/* All live nodes, as they were at some time after `asked_us`; what hints have told since then is
+ * newer. Returns whether some came or went, or have another weight. */
+bool mf__view_replace(mf__view *view, const mf_node *nodes, size_t count, int64_t asked_us,
+                      int64_t now_us);
+/* Whether a node has gone since, so that it may be in a list which was asked for at that time. */
+bool mf__view_is_doubtful(const mf__view *view, int64_t asked_us);
+/* A hint: a node that is live, or is gone. Returns as replace does. */
 bool mf__view_update(mf__view *view, const mf_node *node, bool gone, int64_t now_us);
 
 /* This node's own. */

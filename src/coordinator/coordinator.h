@@ -106,6 +106,8 @@ void mf__coordinator_reconcile(mf_coordinator *coordinator);
 void mf__coordinator_set_weight(mf_coordinator *coordinator, double weight);
 /* Asks for a view of the nodes now; `view` follows. Views come by themselves as well. */
 void mf__coordinator_refresh_view(mf_coordinator *coordinator);
+/* In `view`: the steady time at which it was asked for. What `node` has told since is newer. */
+int64_t mf__coordinator_view_asked_us(const mf_coordinator *coordinator);
 
 /* Steady time until which the claim is certain to hold. Any thread while the claim is held. */
 int64_t mf__claim_deadline_us(const mf_claim *claim);

@@ -61,6 +61,7 @@ struct mf_coordinator {
     mf_receive_request receive;
     mf_nodes_request nodes;
     uint64_t command_seen;
+    int64_t view_asked_us;
     mf_mail_request mail;
     bool wants_mail, mailing, mail_again;
     bool paging, page_again, receiving, receive_again, viewing, view_again;

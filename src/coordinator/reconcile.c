@@ -169,9 +169,15 @@ void mf__coordinator_refresh_view(mf_coordinator *me)
         me->view_again = true;
     } else if (can_ask(me)) {
         me->viewing = true;
+        me->view_asked_us = mf_loop_now_us(me->loop);
         me->in_flight++;
         me->broker->operations->nodes(me->broker, &me->nodes);
     }
+}
+
+int64_t mf__coordinator_view_asked_us(const mf_coordinator *me)
+{
+    return me->view_asked_us;
 }
 
 void mf__reconcile_all(mf_coordinator *me)

@@ -1,6 +1,7 @@
 /* What must hold when the faults are over: G3, G4, G6, balance, and that
  * nothing goes on moving. */
 #include <math.h>
+#include <string.h>
 
 #include "consumer/internal.h"
 #include "sim_internal.h"
@@ -129,6 +130,37 @@ static uint64_t activity(const sim *s)
     return sum;
 }
 
+static void check_view(sim *s, int of, const mf__view *view)
+{
+    for (int i = 0; i < s->options.nodes; i++) {
+        size_t at = 0;
+        while (at < view->count && strcmp(view->nodes[at].name, s->places[i].name) != 0)
+            at++;
+        if (at == view->count)
+            sim_violated(s, "view: %s does not know %s", s->places[of].name, s->places[i].name);
+        else if (view->nodes[at].tasks != held_by(s, i) ||
+                 view->nodes[at].weight != s->places[i].weight)
+            sim_violated(s, "view: %s believes that %s holds %llu, which holds %zu",
+                         s->places[of].name, s->places[i].name,
+                         (unsigned long long)view->nodes[at].tasks, held_by(s, i));
+    }
+}
+
+/* Each node knows what the others hold, and that all tasks have owners. */
+static void check_views(sim *s)
+{
+    for (int i = 0; i < s->options.nodes; i++) {
+        mf_consumer *c = s->places[i].current->consumer;
+        mf__view_refresh(&c->view, c->running_count, mf_loop_now_us(c->loop));
+        check_view(s, i, &c->view);
+        if (c->view.count != (size_t)s->options.nodes)
+            sim_violated(s, "view: %s knows %zu nodes", s->places[i].name, c->view.count);
+        if (c->flow.unowned != 0)
+            sim_violated(s, "view: %s believes that %llu tasks have no owner", s->places[i].name,
+                         (unsigned long long)c->flow.unowned);
+    }
+}
+
 /* When nothing changes, nothing is done. */
 static bool stay_quiet(sim *s)
 {
@@ -140,6 +172,7 @@ static bool stay_quiet(sim *s)
     if (activity(s) != before)
         sim_violated(s, "calm: %llu claims and moves although nothing changes",
                      (unsigned long long)(activity(s) - before));
+    check_views(s);
     return !sim_failed(s);
 }
 

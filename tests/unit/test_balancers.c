@@ -334,7 +334,7 @@ static void test_fair_newcomer_first(void **state)
         show(f, 3, node == 0 ? (size_t[]){500, 500, 0} : (size_t[]){0, 500, 500});
         for (int t = 0; t < 300; t++) {
             char id[32];
-            offer(f, 300, 0);
+            offer(f, 300 - claimed, 0);
             snprintf(id, sizeof id, "task-%d", t);
             claimed += claims_at_once(f, id);
             hold(f, f->balance.held + (node == 1));
