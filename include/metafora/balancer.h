@@ -55,6 +55,9 @@ MF_EXPORT mf_task *mf_balance_task(const mf_balance *balance, size_t index);
  * Only in the `balance` slot. Twice is once. */
 MF_EXPORT void mf_balance_release(mf_balance *balance, mf_task *task);
 
+/* How many tasks this call may give up; releasing more does nothing. */
+MF_EXPORT size_t mf_balance_limit(const mf_balance *balance);
+
 #define MF_BALANCER_VERSION 1
 #define MF_BALANCE_FORGET INT64_MAX
 

@@ -320,6 +320,8 @@ static void balance_all(void *payload, mf_balance *balance)
     me->in_vain &= wanted > 0;
     if (me->in_vain && wanted > 1)
         wanted = 1; /* to find out whether someone takes it now */
+    if (wanted > mf_balance_limit(balance))
+        wanted = mf_balance_limit(balance);
     me->released = (double)wanted;
     me->others_then = others;
     if (wanted > 0)

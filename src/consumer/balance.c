@@ -45,6 +45,11 @@ uint64_t mf_balance_view(const mf_balance *balance)
     return balance->view;
 }
 
+size_t mf_balance_limit(const mf_balance *balance)
+{
+    return balance->limit;
+}
+
 uint64_t mf_balance_members(const mf_balance *balance)
 {
     return balance->members;

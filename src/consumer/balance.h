@@ -11,7 +11,7 @@ struct mf_balance {
     const int64_t *expected_us; /* in their places; NULL: none is waited for */
     size_t node_count, self;
     uint64_t view, members;
-    size_t held;
+    size_t held, limit;
     uint64_t unowned;
     int64_t offered_us, patience_us;
     mf_task *(*task)(const mf_balance *balance, size_t index); /* NULL past the last */

@@ -103,6 +103,7 @@ static void balance(mf_consumer *me)
     collect(me, &b);
     b.limit = me->max_moves != 0 && me->max_moves < b.count ? me->max_moves : b.count;
     mf_balance all = context(me, &b);
+    all.limit = b.limit;
     me->balancer.balance(me->balancer.payload, &all);
     me->statistics.balance_releases += b.released_count;
     for (size_t i = 0; i < b.released_count; i++) {

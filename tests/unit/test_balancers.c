@@ -63,6 +63,7 @@ static void show(fixture *f, size_t count, const size_t *held)
         .view = ++f->view_count,
         .members = f->view_count,
         .held = held[0],
+        .limit = TASKS,
         .patience_us = 50000,
         .task = task_at,
         .release = release,

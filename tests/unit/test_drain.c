@@ -1,0 +1,264 @@
+/* Draining, restarting and explaining: consumers on the embedded broker in virtual time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster.h"
+#include "consumer/internal.h"
+
+enum { TASKS = 120 };
+
+static int setup(void **state)
+{
+    *state = cluster_new(5);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    cluster_free(*state);
+    return 0;
+}
+
+static void submit(cluster *c, int count)
+{
+    char ids[TASKS][24];
+    const char *names[TASKS];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(ids[i], sizeof ids[i], "task-%d", i);
+        names[i] = ids[i];
+    }
+    cluster_submit(c, names, (size_t)count);
+}
+
+static void join(cluster *c, int count)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+    for (int i = 0; i < count; i++)
+        cluster_join(c, names[c->node_count], ENDS_WHEN_STOPPED, NULL);
+    cluster_run_ms(c, 1000);
+}
+
+static size_t running(const cluster *c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->node_count; i++)
+        count += c->nodes[i].running;
+    return count;
+}
+
+/* Runs on and returns the least number of tasks that ran at any time. */
+static size_t least_running(cluster *c, int ms)
+{
+    size_t least = SIZE_MAX;
+    for (; ms > 0; ms--) {
+        cluster_run_ms(c, 1);
+        least = running(c) < least ? running(c) : least;
+    }
+    return least;
+}
+
+/* A drained node gives all away, a few at a time, and takes nothing until it is undrained. */
+static void drain_and_undrain(void **state)
+{
+    cluster *c = *state;
+
+    join(c, 3);
+    submit(c, TASKS);
+    cluster_run_ms(c, 1000);
+    assert_in_range(c->nodes[0].running, 30, 50);
+    cluster_command(c, "a", MF_COMMAND_DRAIN, NULL);
+    assert_in_range(least_running(c, 5000), TASKS - 8, TASKS - 1);
+    assert_true(mf_consumer_draining(c->nodes[0].consumer));
+    assert_int_equal(c->nodes[0].running, 0);
+    assert_true(cluster_traced(c, "a drained"));
+    cluster_run_ms(c, 60000);
+    assert_int_equal(c->nodes[0].running, 0);
+    assert_int_equal(running(c), TASKS);
+    cluster_command(c, "a", MF_COMMAND_UNDRAIN, NULL);
+    cluster_run_ms(c, 16000);
+    assert_in_range(c->nodes[0].running, 35, 45);
+    assert_int_equal(cluster_trace_count(c, "a drained"), 1);
+}
+
+/* Alone, a drained node goes on running its tasks; when another joins, it gives them to that. */
+static void drain_without_others(void **state)
+{
+    cluster *c = *state;
+
+    join(c, 1);
+    submit(c, TASKS);
+    cluster_run_ms(c, 1000);
+    mf_consumer_drain(c->nodes[0].consumer);
+    cluster_run_ms(c, 60000);
+    assert_int_equal(c->nodes[0].running, TASKS);
+    assert_false(cluster_traced(c, "a drained"));
+    join(c, 1);
+    cluster_run_ms(c, 10000);
+    assert_int_equal(c->nodes[0].running, 0);
+    assert_int_equal(c->nodes[1].running, TASKS);
+    assert_true(cluster_traced(c, "a drained"));
+}
+
+/* What nobody takes comes back, and is offered one at a time from then on. */
+static void drain_that_nobody_heeds(void **state)
+{
+    cluster *c = *state;
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+
+    join(c, 1);
+    submit(c, TASKS);
+    cluster_run_ms(c, 1000);
+    options.balancer = mf_balancer_resource(mf_report_memory, NULL, 1, 2); /* it is always full */
+    cluster_join(c, "full", ENDS_WHEN_STOPPED, &options);
+    cluster_run_ms(c, 1000);
+    mf_consumer_drain(c->nodes[0].consumer);
+    assert_in_range(least_running(c, 60000), TASKS - 1, TASKS);
+    assert_int_equal(c->nodes[0].running, TASKS);
+}
+
+/* A drained node that has nothing says so at once, and one that is shut down while it drains just
+ * does so. */
+static void drain_and_shutdown(void **state)
+{
+    cluster *c = *state;
+
+    join(c, 2);
+    mf_consumer_drain(c->nodes[1].consumer);
+    cluster_run_ms(c, 10);
+    assert_true(cluster_traced(c, "b drained"));
+    mf_consumer_drain(c->nodes[0].consumer);
+    mf_consumer_shutdown(c->nodes[0].consumer);
+    cluster_await_closed(c, &c->nodes[0]);
+}
+
+static size_t moved(const cluster *c)
+{
+    uint64_t started = 0;
+    for (size_t i = 0; i < c->node_count; i++)
+        started += cluster_statistics(&c->nodes[i]).started;
+    return (size_t)started;
+}
+
+/* A node that says that it will be back finds its tasks waiting for it, but for the few that it
+ * held beyond what is at home there. */
+static void restart_keeps_tasks(void **state)
+{
+    cluster *c = *state;
+
+    join(c, 4);
+    submit(c, TASKS);
+    cluster_run_ms(c, 20000);
+    size_t held = c->nodes[3].running, others = running(c) - held;
+    size_t before = moved(c);
+    mf_consumer_shutdown_for_restart(c->nodes[3].consumer);
+    cluster_await_closed(c, &c->nodes[3]);
+    cluster_run_ms(c, 5000);
+    assert_in_range(running(c), others, others + 6);
+    node *again = cluster_join(c, "d", ENDS_WHEN_STOPPED, NULL);
+    cluster_run_ms(c, 1000);
+    assert_int_equal(running(c), TASKS);
+    assert_in_range(again->running, held - 6, held);
+    cluster_run_ms(c, 60000);
+    assert_in_range(moved(c) - before, held, held + 6); /* and no others */
+}
+
+/* One that does not come back in time has left: the others take its tasks. */
+static void restart_that_does_not_come(void **state)
+{
+    cluster *c = *state;
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+
+    options.restart_grace_ms = 20000;
+    for (int i = 0; i < 3; i++)
+        cluster_join(c, (const char *const[]){"a", "b", "c"}[i], ENDS_WHEN_STOPPED, &options);
+    cluster_run_ms(c, 1000);
+    submit(c, TASKS);
+    cluster_run_ms(c, 20000);
+    mf_consumer_shutdown_for_restart(c->nodes[2].consumer);
+    cluster_await_closed(c, &c->nodes[2]);
+    cluster_run_ms(c, 19000);
+    assert_in_range(running(c), TASKS / 2, TASKS - 20);
+    cluster_run_ms(c, 3000);
+    assert_int_equal(running(c), TASKS);
+}
+
+/* A balance gives up no more than it is told. */
+static void moves_are_capped(void **state)
+{
+    cluster *c = *state;
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+
+    options.max_moves = 7;
+    cluster_join(c, "a", ENDS_WHEN_STOPPED, &options);
+    submit(c, TASKS);
+    cluster_run_ms(c, 5000);
+    cluster_join(c, "b", ENDS_WHEN_STOPPED, NULL);
+    cluster_run_ms(c, 5000);
+    assert_int_equal(c->nodes[1].running, 7);
+    mf_consumer_balance(c->nodes[0].consumer);
+    cluster_run_ms(c, 1000);
+    assert_int_equal(c->nodes[1].running, 14);
+}
+
+/* An explanation says where a task is with this node, and what the balancer thinks. */
+static void explanations(void **state)
+{
+    cluster *c = *state;
+    mf_explanation why = MF_EXPLANATION_INIT;
+
+    join(c, 1);
+    mf_consumer_explain(c->nodes[0].consumer, "none", &why);
+    assert_string_equal(why.state, "not known here");
+    cluster_submit_one(c, "1", NULL);
+    cluster_run_ms(c, 100);
+    mf_consumer_explain(c->nodes[0].consumer, "1", &why);
+    assert_string_equal(why.state, "running");
+    assert_non_null(strstr(why.balance, "its home is a"));
+    mf_consumer_stop_task(c->nodes[0].consumer, "1");
+    cluster_run_ms(c, 100);
+    mf_consumer_explain(c->nodes[0].consumer, "1", &why);
+    assert_string_equal(why.state, "held back");
+    assert_in_range(why.wait_ms, 1800, 2000);
+}
+
+/* Nodes know of each other by hints alone what they hold, whether they take tasks, and that they
+ * have gone. */
+static void views_follow(void **state)
+{
+    cluster *c = *state;
+
+    join(c, 2);
+    const mf_consumer *a = c->nodes[0].consumer;
+    int64_t asked = mf__coordinator_view_asked_us(a->coordinator);
+    submit(c, TASKS);
+    cluster_run_ms(c, 500);
+    assert_int_equal(a->view.nodes[1 - a->view.self].tasks, c->nodes[1].running);
+    mf_consumer_freeze(c->nodes[1].consumer);
+    cluster_run_ms(c, 10);
+    assert_true(a->view.nodes[1 - a->view.self].weight == 0);
+    mf_consumer_shutdown(c->nodes[1].consumer);
+    cluster_run_ms(c, 10);
+    assert_int_equal(a->view.count, 1);
+    assert_int_equal(mf__coordinator_view_asked_us(a->coordinator), asked);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(drain_and_undrain),  TEST(drain_without_others), TEST(drain_that_nobody_heeds),
+        TEST(drain_and_shutdown), TEST(restart_keeps_tasks),  TEST(restart_that_does_not_come),
+        TEST(moves_are_capped),   TEST(explanations),         TEST(views_follow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
