@@ -4,6 +4,7 @@
 static const int64_t window_length_us = 250000;
 /* When nobody has taken a task for so long, those that are left wait for something else. */
 static const int64_t rest_us = 100000;
+static const double least_rush = 20;
 static const int64_t least_patience_us = 50000, most_patience_us = 10000000;
 
 void mf__flow_offered(mf__flow *flow, size_t count)
@@ -55,6 +56,8 @@ void mf__flow_interrupted(mf__flow *flow, int64_t now_us)
 {
     flow->last_asked_us = now_us;
     flow->samples = 0;
+    if (flow->waiting_since_us != 0)
+        flow->waiting_since_us = now_us;
 }
 
 /* The least of the last: one of them may have met with something else. */
@@ -69,13 +72,14 @@ static int64_t latency_us(const mf__flow *flow)
     return least;
 }
 
-/* How long it takes until all is claimed, if it goes on as in the last moments. */
+/* How long it takes until all is claimed, if it goes on as in the last moments. A few tasks now and
+ * then say nothing of those that are left. */
 static int64_t rush_us(const mf__flow *flow, int64_t now_us)
 {
     int64_t length = now_us - flow->window_us + window_length_us;
     double taken = (double)(flow->taken + flow->taken_before);
 
-    if (now_us - flow->last_taken_us > rest_us || taken < 1)
+    if (now_us - flow->last_taken_us > rest_us || taken < least_rush)
         return 0;
     return (int64_t)((double)flow->unowned / taken * (double)length);
 }

@@ -62,7 +62,10 @@ static void leave(sim *s)
     s->report->leaves++;
     sim_trace(s, "fault: %s is shut down", name_of(l));
     l->leaving = true;
-    mf_consumer_shutdown(l->consumer);
+    if (sim_pick(s, 2) == 0)
+        mf_consumer_shutdown(l->consumer);
+    else
+        mf_consumer_shutdown_for_restart(l->consumer);
 }
 
 /* By mistake, or because a hung process is taken for dead. */
@@ -157,6 +160,20 @@ static void freeze_one(sim *s)
         mf_consumer_freeze(l->consumer);
 }
 
+static void drain_one(sim *s)
+{
+    life *l = some_life(s);
+
+    if (l == NULL)
+        return;
+    s->report->drains++;
+    sim_trace(s, "fault: %s drains", name_of(l));
+    if (mf_consumer_draining(l->consumer))
+        mf_consumer_undrain(l->consumer);
+    else
+        mf_consumer_drain(l->consumer);
+}
+
 /* The broker. */
 
 static void refuse_all(sim *s, bool refused)
@@ -230,8 +247,10 @@ static void befall(sim *s)
         hinder_client(s);
         break;
     case 4:
-    case 5:
         freeze_one(s);
+        break;
+    case 5:
+        drain_one(s);
         break;
     case 6 ... 9:
         hinder(s, true, 0);
@@ -309,6 +328,7 @@ void faults_end(sim *s)
         link_set_hint_loss(l->broker, 0);
         life_end_handlers(l, true);
         mf_consumer_unfreeze(l->consumer);
+        mf_consumer_undrain(l->consumer);
     }
     for (int i = 0; i < s->options.nodes; i++) {
         mf_timer_stop(s->fate, &s->places[i].restart);

@@ -35,6 +35,7 @@ typedef struct sim_options {
     X(pauses, "pauses")                           \
     X(crashes, "crashes")                         \
     X(leaves, "shutdowns")                        \
+    X(drains, "drains and their ends")            \
     X(rivals, "second processes of a name")       \
     X(usurped, "names taken from a hung process") \
     X(restarts, "broker restarts")                \
