@@ -186,12 +186,14 @@ static void write_renew(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_READY);
     mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
+    mf__redis_key(redis, MF_KEY_CRASHES);
     write_owner_keys(redis, claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     mf__redis_text(redis, session->node);
     mf__redis_channel(redis);
     mf__redis_id_start(redis);
+    mf__redis_number(redis, MF_CRASH_SURVIVAL_MS);
     write_fences(redis, claims, request->count);
 }
 

@@ -44,6 +44,7 @@ static void write_reap(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_NODES);
     mf__redis_key(redis, MF_KEY_CRASHES);
     mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_key(redis, MF_KEY_LATER);
     for (size_t i = 0; i < r->count; i++)
         mf__redis_key_of_bytes(redis, MF_PREFIX_OWNER, r->ids[i].text, r->ids[i].length);
     mf__redis_text(redis, r->token);
@@ -51,7 +52,7 @@ static void write_reap(mf_redis *redis, mf_request *head)
     mf__redis_id_start(redis);
     mf__redis_number(redis, PAGE);
     mf__redis_number(redis, redis->max_crashes);
-    mf__redis_number(redis, MF_CRASH_MEMORY_MS);
+    mf__redis_number(redis, MF_CRASH_SPREAD_MS);
 }
 
 static const mf_operation reap_operation;

@@ -1,16 +1,17 @@
 -- Gives back what a lapsed or ended session held, some tasks a call.
 -- The session's score is 0 when it has left, -1 when it was taken over; what it held when it did not
 -- leave was a crash to the task, of which one that had too many in a row is set aside.
--- KEYS: sessions, held, tasks, ready, counts, nodes, crashes, aside, then an owner key for each task
--- of this call.
+-- KEYS: sessions, held, tasks, ready, counts, nodes, crashes, aside, later, then an owner key for each
+-- task of this call.
 -- ARGV: token, hint channel, where the id begins in an owner key, how many ids to answer, how many
--- crashes set a task aside (0: none do), after how many ms one is forgotten.
+-- crashes set a task aside (0: none do), over how many ms the claims after a second crash are spread.
 -- Answer: how many were given back or dropped; ms to wait before the session, or a claim that
 -- outlives it, can have ended (0: no need to); then ids for the next call, none when all is done.
 -- include clock.lua
 local call, sub = redis.call, string.sub
-local fixed, token, from = 8, ARGV[1], tonumber(ARGV[3])
-local most, memory = tonumber(ARGV[5]), tonumber(ARGV[6])
+local fixed, token, from = 9, ARGV[1], tonumber(ARGV[3])
+local most, spread = tonumber(ARGV[5]), tonumber(ARGV[6])
+local freed, soonest = {}, nil
 local expiry = tonumber(call('ZSCORE', KEYS[1], token))
 if expiry and expiry > now then
     return { 0, math.ceil(expiry - now) }
@@ -18,22 +19,34 @@ end
 call('ZCARD', KEYS[4])
 
 local ended, left, mine = expiry and expiry <= 0, expiry == 0, token .. ' '
--- Counts a crash; true: there were too many. The count's value is "<count> <ms of the last>".
+-- Counts a crash: nil when there were too many, else the ms until the task may be claimed again,
+-- which depend on its id.
 local function crashed(id)
-    local count, last = string.match(call('HGET', KEYS[7], id) or '', '^(%d+) (%d+)')
-    if not count or now - last > memory then
-        count = 0
-    end
-    count = count + 1
+    local count = (tonumber(string.match(call('HGET', KEYS[7], id) or '', '^%d+')) or 0) + 1
     local aside = count >= most
     call('HSET', KEYS[7], id, string.format('%.0f %.0f%s', count, now, aside and ' aside' or ''))
     if aside then
         call('SADD', KEYS[8], id)
+        return nil
     end
-    return aside
+    local share = tonumber(sub(redis.sha1hex(id .. count), 1, 8), 16) / 4294967296
+    return count < 2 and 0 or math.ceil(share * spread * 2 ^ math.min(count - 2, 10))
 end
 
-local ids, freed, dropped, wait = {}, {}, 0, 0
+-- Makes a task claimable that nobody owns.
+local function free(id, pause)
+    if pause > 0 then
+        local at = string.format('%.0f', now + pause)
+        call('ZADD', KEYS[4], at, id)
+        call('ZADD', KEYS[9], at, id)
+        soonest = math.min(soonest or pause, pause)
+    else
+        call('ZADD', KEYS[4], stamp, id)
+        freed[#freed + 1] = id
+    end
+end
+
+local ids, dropped, wait = {}, 0, 0
 for i = fixed + 1, #KEYS do
     ids[#ids + 1] = sub(KEYS[i], from)
 end
@@ -61,14 +74,20 @@ if #ids > 0 then
                     if left then
                         call('HDEL', KEYS[7], ids[i])
                     end
-                    if left or most == 0 or not crashed(ids[i]) then
-                        call('ZADD', KEYS[4], stamp, ids[i])
-                        freed[#freed + 1] = ids[i]
+                    local pause = 0
+                    if not left and most > 0 then
+                        pause = crashed(ids[i])
+                    end
+                    if pause then
+                        free(ids[i], pause)
                     end
                 end
             end
         end
     end
+end
+if soonest then
+    call('PUBLISH', ARGV[2], 'later -\n' .. string.format('%.0f', soonest))
 end
 if #freed > 0 then
     call('PUBLISH', ARGV[2], 'claimable -\n' .. table.concat(freed, '\n'))

@@ -1,13 +1,13 @@
 -- Renews a session and some of its claims.
--- KEYS: node, sessions, tasks, ready, held, counts, then an owner key for each claim.
+-- KEYS: node, sessions, tasks, ready, held, counts, crashes, then an owner key for each claim.
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
--- then the fences as runs: the first place, and the fence from there on.
+-- after how many ms a claim is no crash loop, then the fences as runs: the first place, and the fence from there on.
 -- Answer: ms until the first session lapses, then for each claim that is lost its place and 1 (not
 -- the owner) or 2 (task gone).
 -- include session.lua
 -- include clock.lua
 -- include lost.lua
-local fixed, run = 6, 7
+local fixed, run = 7, 8
 local lease, from = ARGV[3], tonumber(ARGV[6])
 local mine, suffix = token .. ' ', ' ' .. ARGV[4]
 local n = #KEYS - fixed
@@ -17,20 +17,29 @@ local owners = n > 0 and call('MGET', unpack(KEYS, fixed + 1)) or {}
 local answer, expected = { 0 }, nil
 local expiry = string.format('%.0f', now + lease) -- not rewritten for replicas, as PEXPIRE is
 local change = tonumber(ARGV[run])
+-- A fence is the time of its claim, or later.
+local suspects, survived, claimed = call('HLEN', KEYS[7]) > 0, {}, nil
 for i = 1, n do
     if i == change then
         expected = mine .. ARGV[run + 1] .. suffix
+        claimed = tonumber(ARGV[run + 1])
         run = run + 2
         change = tonumber(ARGV[run])
     end
     if owners[i] == expected then
         call('PEXPIREAT', KEYS[fixed + i], expiry)
+        if suspects and now_us - claimed >= ARGV[7] * 1000 then
+            survived[#survived + 1] = string.sub(KEYS[fixed + i], from)
+        end
     else
         local id = string.sub(KEYS[fixed + i], from)
         local code = lost(id, owners[i], mine, KEYS[3], KEYS[5])
         answer[#answer + 1] = i
         answer[#answer + 1] = code
     end
+end
+if #survived > 0 then
+    call('HDEL', KEYS[7], unpack(survived))
 end
 if #answer > 1 then
     return_strays(KEYS[4], ARGV[5])

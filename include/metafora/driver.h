@@ -316,10 +316,14 @@ struct mf_watcher {
 /* The operations of a broker handle. All up to `send` must be provided. All run on the loop thread.
  *
  * Crash loops. When a claim ends because its session lapsed or was taken over, the broker raises
- * the task's crash count, from 0 if the last crash is longer ago than MF_CRASH_MEMORY_MS; at the
- * options' max_crashes the task is set aside: it is not claimable (MF_ETAKEN) until `forget`. A
- * release, also that by `leave`, and done reset the count. */
-#define MF_CRASH_MEMORY_MS 600000
+ * the task's crash count; at the options' max_crashes the task is set aside: it is not claimable
+ * (MF_ETAKEN) until `forget`. A release, also that by `leave`, resets the count, and so does a
+ * renewal of a claim that is older than MF_CRASH_SURVIVAL_MS. From the second crash on the task
+ * becomes claimable only after a while, spread over MF_CRASH_SPREAD_MS times 1, 2, 4, ...: of the
+ * many tasks that a dead process had, the harmless ones then get away from the one that killed it.
+ */
+#define MF_CRASH_SURVIVAL_MS 2000
+#define MF_CRASH_SPREAD_MS 60000
 typedef struct mf_broker_operations {
     int version;
     /* Complete what is under way, close, free the handle, then call closed(arg) unless it is NULL;

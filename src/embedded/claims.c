@@ -74,6 +74,18 @@ void mf__space_offer(mf_space *space, mf_stored_task *task)
     mf__space_announce(space, MF_NEWS_CLAIMABLE, task->id);
 }
 
+/* Somewhere in the spread; by the id, which differs from task to task. */
+static int64_t crash_pause_us(const char *id, unsigned crashes)
+{
+    unsigned hash, doublings = crashes < 12 ? crashes - 2 : 10;
+
+    if (crashes < 2)
+        return 0;
+    HASH_VALUE(id, strlen(id), hash);
+    uint64_t spread_us = (uint64_t)MF_CRASH_SPREAD_MS * 1000 << doublings;
+    return (int64_t)(((hash * (2 * crashes + 1)) >> 16 & 0xffff) * spread_us >> 16) + 1;
+}
+
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
 {
     unsigned crashes = task->crashes;
@@ -82,17 +94,28 @@ void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
         mf__space_offer(space, task);
         return;
     }
-    if ((uint32_t)(now_us / 1000000) - task->crashed_s > MF_CRASH_MEMORY_MS / 1000)
-        crashes = 0;
     crashes++;
-    if (crashes < (unsigned)space->max_crashes) {
-        mf__space_offer(space, task);
-    } else {
+    int64_t pause_us = crash_pause_us(task->id, crashes);
+    if (crashes >= (unsigned)space->max_crashes) {
         mf__space_drop(task);
         task->set_aside = true;
+    } else if (pause_us > 0) {
+        mf__space_drop(task);
+        if (mf__delays_add(space, task, now_us + pause_us) != MF_OK)
+            mf__space_offer(space, task);
+    } else {
+        mf__space_offer(space, task);
     }
     task->crashes = (uint16_t)crashes;
-    task->crashed_s = (uint32_t)(now_us / 1000000);
+}
+
+/* Fences are times of the claims, or later. */
+void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_us)
+{
+    int64_t held_us = now_us + space->fence_offset_us - (int64_t)task->fence;
+
+    if (task->crashes > 0 && held_us >= MF_CRASH_SURVIVAL_MS * INT64_C(1000))
+        task->crashes = 0;
 }
 
 static uint64_t next_fence(mf_space *space, int64_t now_us)

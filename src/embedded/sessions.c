@@ -139,12 +139,14 @@ int mf__space_session(mf_space *space, const mf_session *session, mf_stored_sess
 }
 
 static int renew_claim(mf_space *space, mf_stored_session *session, const mf_claim *claim,
-                       int64_t expires_us)
+                       int64_t now_us)
 {
     mf_stored_task *task;
     int code = mf__space_owned(space, session, claim, &task);
-    if (code == MF_OK)
-        mf__space_hold(space, session, task, expires_us);
+    if (code == MF_OK) {
+        mf__space_hold(space, session, task, session->expires_us);
+        mf__space_survive(space, task, now_us);
+    }
     return code;
 }
 
@@ -158,7 +160,7 @@ int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us)
         return mf__space_answer(&request->request, code);
     extend(space, session, request->session, now_us);
     for (size_t i = 0; i < request->count; i++) {
-        code = renew_claim(space, session, request->lease->claims[i], session->expires_us);
+        code = renew_claim(space, session, request->lease->claims[i], now_us);
         if (code != MF_OK)
             request->lost[request->lost_count++] = (mf_lost_claim){i, code};
     }

@@ -41,7 +41,6 @@ typedef struct mf_stored_task {
     bool delayed; /* not claimable before expires_us: in space->delays */
     bool set_aside;
     uint16_t crashes;
-    uint32_t crashed_s;              /* when the last one was, in seconds of the store's clock */
     uint32_t place[MF_ROSTER_KINDS]; /* when delayed, that of MF_ROSTER_CLAIMABLE is in the heap */
     char id[];
 } mf_stored_task;
@@ -203,6 +202,8 @@ void mf__space_offer(mf_space *space, mf_stored_task *task);
 /* The same after the owner's session has lapsed or was taken over: one that has too many of these
  * is set aside instead. */
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us);
+/* Its owner has it still: an old claim is no crash loop. */
+void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_us);
 
 /* Removes the task with all that belongs to it but its state. */
 void mf__space_delete(mf_space *space, mf_stored_task *task);

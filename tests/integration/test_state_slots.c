@@ -585,6 +585,22 @@ static void test_lapse_is_a_crash(void **state)
     assert_int_equal(driver_count_claimable(&f->a), 1);
 }
 
+/* A claim that lasts is no crash loop: its renewal resets the count. */
+static void test_survival(void **state)
+{
+    fixture *f = *state;
+
+    assert_int_equal(submit(f, "1"), MF_OK);
+    die_with(f, "1", 'k');
+    await_crashes(f, "1", 1);
+    mf_claim c = claim(f, &f->a, &f->session_a, "1");
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &c), MF_OK);
+    assert_int_equal(look_up(f, "1").crashes, 1);
+    driver_run_ms(&f->a, MF_CRASH_SURVIVAL_MS + 100);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &c), MF_OK);
+    assert_int_equal(look_up(f, "1").crashes, 0);
+}
+
 /* A clean release, or that of a session which leaves, resets the count. */
 static void test_clean_ends(void **state)
 {
@@ -662,6 +678,7 @@ int main(void)
         SLOT_TEST(test_forget),
         SLOT_TEST(test_crash_loop),
         SLOT_TEST(test_lapse_is_a_crash),
+        SLOT_TEST(test_survival),
         SLOT_TEST(test_clean_ends),
         SLOT_TEST(test_delay),
         SLOT_TEST(test_removed_delay),
