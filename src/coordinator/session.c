@@ -189,8 +189,10 @@ static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
     me->link_was_up |= up;
     if (!up)
         me->joined = false;
-    if (changed && me->joined_once)
+    if (changed && (up ? me->told_down : me->joined_once)) {
+        me->told_down = !up;
         me->events->link(me->arg, up, why);
+    }
     if (up)
         join(me);
 }
