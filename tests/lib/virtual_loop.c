@@ -10,13 +10,13 @@ typedef struct virtual_loop virtual_loop;
 struct virtual_world {
     int64_t now_us;
     uint64_t seed;
-    virtual_loop *loops;
+    mf_loop agenda; /* never runs: its timers are the loops' next turns */
 };
 
 struct virtual_loop {
     mf_loop loop;
     virtual_world *world;
-    virtual_loop *next;
+    mf_timer turn; /* in the world's agenda */
     double rate;
     bool woken, paused, stopped;
 };
@@ -39,15 +39,40 @@ static int64_t wall_us(mf_loop *loop)
     return wall_start_us + self(loop)->world->now_us;
 }
 
+/* World time at which the loop's clock reads `due_us`, rounded so that the timer is due by then. */
+static int64_t due_in_world(const virtual_loop *me)
+{
+    if (me->woken)
+        return me->world->now_us;
+    int64_t due = mf__loop_next_us(&me->loop);
+    if (due == INT64_MAX)
+        return INT64_MAX;
+    int64_t at = (int64_t)((double)due / me->rate);
+    while ((int64_t)((double)at * me->rate) < due)
+        at++;
+    return at > me->world->now_us ? at : me->world->now_us;
+}
+
+static void plan_turn(virtual_loop *me)
+{
+    int64_t at = me->paused ? INT64_MAX : due_in_world(me);
+
+    if (at == INT64_MAX)
+        mf_timer_stop(&me->world->agenda, &me->turn);
+    else if (mf_timer_start(&me->world->agenda, &me->turn, at) != MF_OK)
+        abort();
+}
+
 static void wake_at(mf_loop *loop, int64_t due_us)
 {
-    (void)loop;
-    (void)due_us; /* asked for at each step */
+    (void)due_us;
+    plan_turn(self(loop));
 }
 
 static void wake(mf_loop *loop)
 {
     self(loop)->woken = true;
+    plan_turn(self(loop));
 }
 
 static void run(mf_loop *loop)
@@ -73,10 +98,7 @@ static int on_signal(mf_loop *loop, int number, void (*fn)(void *arg), void *arg
 
 static void free_loop(mf_loop *loop)
 {
-    virtual_loop **link = &self(loop)->world->loops;
-    while (*link != self(loop))
-        link = &(*link)->next;
-    *link = self(loop)->next;
+    mf_timer_stop(&self(loop)->world->agenda, &self(loop)->turn);
     mf__loop_clear(loop);
     free(loop);
 }
@@ -92,9 +114,18 @@ static const mf_loop_backend backend = {
     .free = free_loop,
 };
 
+static void ignore_wake_at(mf_loop *loop, int64_t due_us)
+{
+    (void)loop;
+    (void)due_us;
+}
+
 virtual_world *virtual_world_new(uint64_t seed)
 {
+    static const mf_loop_backend agenda = {.wake_at = ignore_wake_at};
     virtual_world *world = calloc(1, sizeof *world);
+
+    mf__loop_init(&world->agenda, &agenda, 1);
     world->now_us = 1000000;
     world->seed = seed;
     return world;
@@ -102,6 +133,7 @@ virtual_world *virtual_world_new(uint64_t seed)
 
 void virtual_world_free(virtual_world *world)
 {
+    mf__loop_clear(&world->agenda);
     free(world);
 }
 
@@ -112,16 +144,14 @@ mf_loop *virtual_loop_new(virtual_world *world, double rate)
     mf__loop_init(&me->loop, &backend, world->seed | 1);
     me->world = world;
     me->rate = rate;
-    virtual_loop **link = &world->loops;
-    while (*link != NULL)
-        link = &(*link)->next;
-    *link = me;
+    mf_timer_init(&me->turn, NULL, me);
     return &me->loop;
 }
 
 void virtual_loop_pause(mf_loop *loop, bool paused)
 {
     self(loop)->paused = paused;
+    plan_turn(self(loop));
 }
 
 int64_t virtual_world_now_us(const virtual_world *world)
@@ -129,40 +159,19 @@ int64_t virtual_world_now_us(const virtual_world *world)
     return world->now_us;
 }
 
-/* World time at which the loop's clock reads `due_us`, rounded so that the timer is due by then. */
-static int64_t due_in_world(const virtual_loop *me)
-{
-    if (me->woken)
-        return me->world->now_us;
-    int64_t due = mf__loop_next_us(&me->loop);
-    if (due == INT64_MAX)
-        return INT64_MAX;
-    int64_t at = (int64_t)((double)due / me->rate);
-    while ((int64_t)((double)at * me->rate) < due)
-        at++;
-    return at > me->world->now_us ? at : me->world->now_us;
-}
-
 bool virtual_world_step(virtual_world *world, int64_t until_us)
 {
-    virtual_loop *first = NULL;
-    int64_t first_us = INT64_MAX;
-
-    for (virtual_loop *l = world->loops; l != NULL; l = l->next) {
-        int64_t at = l->paused ? INT64_MAX : due_in_world(l);
-        if (at < first_us) {
-            first = l;
-            first_us = at;
-        }
-    }
-    if (first == NULL || first_us > until_us) {
+    if (mf__loop_next_us(&world->agenda) > until_us || world->agenda.heap_count == 0) {
         if (until_us != INT64_MAX)
             world->now_us = until_us;
         return false;
     }
-    world->now_us = first_us;
+    virtual_loop *first = world->agenda.heap[1]->arg;
+    world->now_us = first->turn.due_us;
+    mf_timer_stop(&world->agenda, &first->turn);
     first->woken = false;
     mf__loop_turn(&first->loop);
+    plan_turn(first);
     return true;
 }
 

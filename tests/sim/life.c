@@ -234,7 +234,7 @@ static void open_consumer(life *l)
     options.reconcile_interval_ms = SIM_RECONCILE_MS;
     options.reclaim_delay_ms = 500;
     options.balance_interval_ms = SIM_BALANCE_MS;
-    options.restart_grace_ms = SIM_LEASE_MS / 2;
+    options.restart_grace_ms = SIM_RESTART_GRACE_MS;
     options.handler = mf_evented_handler(on_start, on_stop, l);
     options.on_event = on_event;
     options.payload = l;
