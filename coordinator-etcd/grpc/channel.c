@@ -44,10 +44,10 @@ static void stop(mf_grpc_channel *channel, const char *why)
         return;
     channel->http2 = NULL;
     channel->leaving = false;
-    mf_deferred_cancel(channel->loop, &channel->flush);
     mf_timer_stop(channel->loop, &channel->keepalive);
     mf_timer_stop(channel->loop, &channel->goodbye);
     mf__http2_abort(http2, why);
+    mf_deferred_cancel(channel->loop, &channel->flush); /* a callback may have ended other calls */
     mf__http2_free(http2);
 }
 
@@ -247,8 +247,8 @@ void mf__grpc_close(mf_grpc_channel *channel)
     assert(!channel->closed);
     channel->depth++;
     channel->closed = true;
+    stop(channel, "the channel was closed"); /* whose callbacks may ask for the peer's name */
     mf__connection_close(channel->connection);
-    stop(channel, "the channel was closed");
     leave(channel);
 }
 
