@@ -98,6 +98,7 @@ static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
 {
     driver_handle *h = of(watcher);
 
+    h->up = up;
     if (up) {
         h->ups++;
     } else {

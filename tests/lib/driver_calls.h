@@ -15,7 +15,7 @@ typedef struct driver_handle {
     mf_loop *loop;
     mf_broker *broker;
     mf_watcher watcher;
-    bool watching;
+    bool watching, up; /* up: the link, as last told */
     unsigned ups, downs, resyncs, commands;
     size_t claimable, taken, removed; /* ids in hints */
     char last_claimable[256], last_removed[256];
