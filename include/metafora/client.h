@@ -91,6 +91,30 @@ MF_EXPORT int mf_client_lookup(mf_client *client, const char *const *ids, size_t
 typedef void (*mf_nodes_fn)(const mf_error *error, const mf_node *nodes, size_t count, void *arg);
 MF_EXPORT int mf_client_nodes(mf_client *client, mf_nodes_fn fn, void *arg, mf_error *error);
 
+/* Why a task is where it is, and what a balance would move. Strings are borrowed during the
+ * callback. Append only. */
+typedef struct mf_placement {
+    const char *id;
+    int code;          /* MF_OK, MF_EGONE: there is no such task, MF_EDAMAGED */
+    const char *owner; /* NULL: it has none */
+    uint64_t fence;    /* of the owner */
+    unsigned crashes;
+    bool set_aside;
+    const char *home; /* by fair, the node that claims it at once when it has room; NULL: none */
+    /* Of the owner, as a node: tasks that it holds, its share by weight of all that are held, and
+     * how many a balance by fair would take from it now. 0 when it is not among the live nodes. */
+    uint64_t held;
+    double share, excess;
+    char text[800]; /* all this in a sentence, without a stop */
+} mf_placement;
+
+/* Looks a task and the nodes up and explains, by the rules of mf_balancer_fair with that
+ * `threshold` (0: its default, 1.2). What only the nodes know, such as a task that the balancer of
+ * one of them holds back, mf_consumer_explain tells there. */
+typedef void (*mf_placement_fn)(const mf_error *error, const mf_placement *placement, void *arg);
+MF_EXPORT int mf_client_explain(mf_client *client, const char *id, double threshold,
+                                mf_placement_fn fn, void *arg, mf_error *error);
+
 /* Sends a command to a node: stored, then hinted. Result: MF_OK when it is stored; commands that a
  * dead node does not read expire after ten minutes. MF_EINVAL as for submit. */
 typedef void (*mf_result_fn)(const mf_error *error, void *arg);
