@@ -12,10 +12,13 @@ int action_submit(mf_client *client, const char *id, char **arguments);
 int action_batch(mf_client *client, const char *path, const char *prefix);
 
 int action_remove(mf_client *client, const char *id);
+/* A task that was set aside because its daemons kept dying. */
+int action_revive(mf_client *client, const char *id);
+int action_explain(mf_client *client, const char *id);
 int action_list(mf_client *client);
 int action_nodes(mf_client *client);
 
-/* `operands`: freeze, unfreeze, balance, or stop_task and an id; ends with NULL. */
+/* `operands`: freeze, unfreeze, balance, drain, undrain, or stop_task and an id; ends with NULL. */
 int action_command(mf_client *client, const char *node, char **operands);
 
 #endif

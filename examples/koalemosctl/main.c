@@ -9,7 +9,7 @@
 
 typedef struct control_flags {
     broker_flags broker;
-    const char *id, *batch, *remove, *command;
+    const char *id, *batch, *remove, *revive, *explain, *command;
     bool list, nodes;
 } control_flags;
 
@@ -21,6 +21,10 @@ static int act(const control_flags *flags, mf_client *client, char **operands)
         return action_nodes(client);
     if (flags->remove != NULL)
         return action_remove(client, flags->remove);
+    if (flags->revive != NULL)
+        return action_revive(client, flags->revive);
+    if (flags->explain != NULL)
+        return action_explain(client, flags->explain);
     if (flags->command != NULL)
         return action_command(client, flags->command, operands);
     if (flags->batch != NULL)
@@ -67,14 +71,14 @@ out:
 static int check(const option_table *table, const control_flags *flags, int operands)
 {
     int actions = flags->list + flags->nodes + (flags->remove != NULL) + (flags->batch != NULL) +
-                  (flags->command != NULL);
+                  (flags->revive != NULL) + (flags->explain != NULL) + (flags->command != NULL);
     if (actions > 1)
-        return options_complain(table,
-                                "--list, --nodes, --remove, --batch and --command: only one");
+        return options_complain(table, "only one of the options that say what to do is possible");
     if (actions == 0 && operands == 0)
         return options_complain(table, "a command to submit is missing");
     if (actions == 1 && flags->command == NULL && operands > 0)
-        return options_complain(table, "--list, --nodes, --remove and --batch take no operands");
+        return options_complain(table, "of the options that say what to do only --command is "
+                                       "followed by operands");
     return 0;
 }
 
@@ -92,8 +96,12 @@ int main(int argc, char **argv)
         {"nodes", OPTION_FLAG, NULL, &flags.nodes, 0, 0,
          "print the nodes and how many tasks each holds"},
         {"remove", OPTION_TEXT, "ID", &flags.remove, 0, 0, "remove a task, also a running one"},
+        {"revive", OPTION_TEXT, "ID", &flags.revive, 0, 0,
+         "let a task run again that was set aside after crashes"},
+        {"explain", OPTION_TEXT, "ID", &flags.explain, 0, 0,
+         "say why a task is where it is, and what a balance would move"},
         {"command", OPTION_TEXT, "NODE", &flags.command, 0, 0,
-         "tell the node: freeze, unfreeze, balance, stop_task ID"},
+         "tell the node: freeze, unfreeze, balance, drain, undrain, stop_task ID"},
     };
     const option_table table = {"koalemosctl", "[options] COMMAND [ARGUMENT...]",
                                 "Submits COMMAND as a task and prints the task's id.", entries,

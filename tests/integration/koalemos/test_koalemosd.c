@@ -230,13 +230,16 @@ static void test_unreachable(void **state)
     stop_node(f, B);
 }
 
-/* koalemosctl shows tasks and nodes, commands a node, and removes a running task. */
+/* koalemosctl shows tasks and nodes, explains, commands a node, and removes a running task. */
 static void test_ctl(void **state)
 {
     koalemos_fixture *f = *state;
     static const char *const list[] = {"--list", NULL}, *const nodes[] = {"--nodes", NULL};
     static const char *const freeze[] = {"--command", "a", "freeze", NULL};
     static const char *const give[] = {"--command", "a", "stop_task", "long", NULL};
+    static const char *const explain[] = {"--explain", "long", NULL};
+    static const char *const revive[] = {"--revive", "long", NULL};
+    static const char *const revive_none[] = {"--revive", "none", NULL};
     static const char *const take_off[] = {"--remove", "long", NULL};
     static const char *const submit[] = {"--id", "long", "sleep", "100", NULL};
 
@@ -250,6 +253,12 @@ static void test_ctl(void **state)
     assert_log_has(f, "ctl", "{\"args\":[\"sleep\",\"100\"]}\n");
     assert_int_equal(koalemos_ctl(f, nodes), 0);
     assert_log_has(f, "ctl", "a\t1\n");
+    assert_int_equal(koalemos_ctl(f, explain), 0);
+    assert_log_has(f, "ctl", "long: node a has it and 1 in all");
+    assert_int_equal(koalemos_ctl(f, revive), 1);
+    assert_log_has(f, "ctl", "task has an owner");
+    assert_int_equal(koalemos_ctl(f, revive_none), 1);
+    assert_log_has(f, "ctl", "none: no such task");
     assert_int_equal(koalemos_ctl(f, freeze), 0);
     assert_int_equal(koalemos_ctl(f, give), 0);
     KOALEMOS_AWAIT(f, koalemos_count(f, A, "\"event\":\"released\"") == 1);
