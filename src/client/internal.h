@@ -106,5 +106,7 @@ int mf__client_needs_states(const mf_client *client, mf_error *error);
 
 /* MF_EINVAL names the first bad id. `bytes` is what they take with their zero bytes. */
 int mf__client_check_ids(const char *const *ids, size_t count, size_t *bytes, mf_error *error);
+/* Copies them to memory for `count` pointers and then those bytes. */
+const char **mf__client_copy_ids(void *memory, const char *const *ids, size_t count);
 
 #endif

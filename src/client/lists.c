@@ -124,6 +124,18 @@ int mf__client_check_ids(const char *const *ids, size_t count, size_t *bytes, mf
     return MF_OK;
 }
 
+const char **mf__client_copy_ids(void *memory, const char *const *ids, size_t count)
+{
+    const char **copies = memory;
+    char *to = (char *)(copies + count);
+
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = to;
+        to = stpcpy(to, ids[i]) + 1;
+    }
+    return copies;
+}
+
 int mf_client_lookup(mf_client *client, const char *const *ids, size_t count, mf_tasks_fn fn,
                      void *arg, mf_error *error)
 {
@@ -138,13 +150,8 @@ int mf_client_lookup(mf_client *client, const char *const *ids, size_t count, mf
     me->call.work_count = count != 0;
     me->fn = fn;
     me->arg = arg;
-    me->ids = (const char **)(me + 1);
+    me->ids = mf__client_copy_ids(me + 1, ids, count);
     me->count = count;
-    char *to = (char *)(me->ids + count);
-    for (size_t i = 0; i < count; i++) {
-        me->ids[i] = to;
-        to = stpcpy(to, ids[i]) + 1;
-    }
     mf__client_start(client, &me->call, &lookup_kind);
     return MF_OK;
 }

@@ -164,13 +164,8 @@ int mf_client_lookup_states(mf_client *client, const char *const *ids, size_t co
     me->call.work_count = count != 0;
     me->fn = fn;
     me->arg = arg;
-    me->ids = (const char **)(me + 1);
+    me->ids = mf__client_copy_ids(me + 1, ids, count);
     me->count = count;
-    char *to = (char *)(me->ids + count);
-    for (size_t i = 0; i < count; i++) {
-        me->ids[i] = to;
-        to = stpcpy(to, ids[i]) + 1;
-    }
     mf__client_start(client, &me->call, &load_kind);
     return MF_OK;
 }
