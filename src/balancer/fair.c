@@ -9,7 +9,7 @@
  * Holding back is in proportion to how long claims take to be known, so that a broker with much to
  * do does not get each claim several times.
  *
- * A task whose home has said that it will be back soon is left to it.
+ * A node that has said that it will be back soon keeps its share meanwhile.
  *
  * Releasing goes by the plan (plan.c). What is given up is first what is at home where room is,
  * then what is not at home here. */
@@ -63,18 +63,35 @@ static int take_members(fair *me, const mf_balance *balance, const mf_node *node
     return MF_OK;
 }
 
+/* What nodes lack that are far below their shares is for them. */
+static bool is_for_the_needy(const fair *me)
+{
+    return me->plan.need > 0 && me->plan.need >= me->plan.unowned;
+}
+
+/* For tasks that are not at home there: what it lacks of its share. */
 static double room_of(const fair *me, size_t node)
 {
     double share = mf__plan_share(&me->plan, me->weights[node]);
     double tasks = (double)me->nodes[node].tasks;
-    double room = mf__plan_claim_limit(&me->plan, share) - tasks;
 
     if (mf__plan_weight(&me->nodes[node]) <= 0)
         return 0;
-    /* What nodes lack that are far below their shares is for them. */
-    if (me->plan.need > 0 && me->plan.need >= me->plan.unowned)
+    if (is_for_the_needy(me))
         return mf__plan_need(&me->plan, share, tasks);
-    return room > 0 ? room : 0;
+    return share > tasks ? share - tasks : 0;
+}
+
+/* For those that are at home there: a little more. */
+static bool has_room_at_home(const fair *me, size_t node)
+{
+    double share = mf__plan_share(&me->plan, me->weights[node]);
+    double tasks = (double)me->nodes[node].tasks;
+
+    if (me->rooms.weights[node] > 0)
+        return true;
+    return mf__plan_weight(&me->nodes[node]) > 0 && !is_for_the_needy(me) &&
+           tasks + 1 <= mf__plan_claim_limit(&me->plan, share);
 }
 
 static void compute(fair *me, const mf_balance *balance, size_t count)
@@ -151,7 +168,7 @@ static bool has_room(const fair *me, const mf_balance *balance)
 /* The node that should claim the task. */
 static size_t choose(const fair *me, uint64_t task, size_t home)
 {
-    if (home != MF_ORDER_NONE && me->rooms.weights[home] > 0)
+    if (home != MF_ORDER_NONE && has_room_at_home(me, home))
         return home;
     return mf__order_pick(&me->order, &me->rooms, task, 1);
 }
@@ -182,14 +199,9 @@ static int64_t due(const fair *me, const mf_balance *balance, uint64_t task)
     size_t home = mf__order_pick(&me->order, &me->homes, task, 0);
     bool room = has_room(me, balance);
 
-    if (home == self && room)
-        return 0;
-    int64_t expected = home != MF_ORDER_NONE ? mf_balance_expected_us(balance, home) : 0;
     int64_t hold = choose(me, task, home) == self ? 0 : hold_back(me, balance, task);
     if (hold == MF_BALANCE_FORGET)
         return hold;
-    if (expected != 0) /* then it is asked again, and another is its home */
-        return expected - mf_balance_now_us(balance) + mf_balance_offered_us(balance);
     return hold + (room ? 0 : NO_ROOM_US + mf_balance_patience_us(balance));
 }
 
@@ -244,7 +256,7 @@ static int kind_of(const fair *me, const mf_balance *balance, const mf_task *tas
 
     if (home == mf_balance_self(balance))
         return 2;
-    return home != MF_ORDER_NONE && me->rooms.weights[home] > 0 ? 0 : 1;
+    return home != MF_ORDER_NONE && has_room_at_home(me, home) ? 0 : 1;
 }
 
 /* Sorts the running tasks by kind; `starts` are their first places. NULL: no memory, or no task. */

@@ -72,7 +72,8 @@ void mf__plan_make(mf__plan *plan, const mf_node *nodes, const double *weights, 
         double share = mf__plan_share(plan, weights[i]);
         if (weights[i] <= 0)
             continue;
-        plan->need += mf__plan_need(plan, share, (double)nodes[i].tasks);
+        if (nodes[i].weight > 0) /* what one lacks that is away is waiting for it */
+            plan->need += mf__plan_need(plan, share, (double)nodes[i].tasks);
         plan->spare += greater(0, (double)nodes[i].tasks - share);
     }
 }

@@ -65,8 +65,11 @@ bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us)
     mf_balance balance = context(me, &none);
     int64_t now = mf_loop_now_us(me->loop);
 
+    *until_us = task->awaited_us;
+    if (task->awaited_us > now)
+        return false;
     *until_us = task->timer.due_us;
-    balance.offered_us = now - task->offered_us;
+    balance.offered_us = now - (task->awaited_us != 0 ? task->awaited_us : task->offered_us);
     if (me->balancer.can_claim(me->balancer.payload, &balance, task->id, until_us))
         return true;
     if (*until_us <= now)
@@ -155,12 +158,19 @@ static void balance_soon(mf_consumer *me)
         mf_timer_start(me->loop, &me->balance_timer, due);
 }
 
-void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone)
+static void nodes_changed(mf_consumer *me)
 {
-    if (!mf__view_update(&me->view, node, gone, mf_loop_now_us(me->loop)))
-        return;
+    if (me->view.returned)
+        mf__offers_let_go(me);
+    me->view.returned = false;
     balance_soon(me);
     mf__handover_go_on(me);
+}
+
+void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone)
+{
+    if (mf__view_update(&me->view, node, gone, mf_loop_now_us(me->loop)))
+        nodes_changed(me);
 }
 
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
@@ -175,8 +185,7 @@ void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
         me->viewed = true;
         mf__offers_pump_soon(me);
     } else if (changed) {
-        balance_soon(me);
-        mf__handover_go_on(me);
+        nodes_changed(me);
     }
     if (me->balance_wanted) {
         me->balance_wanted = false;

@@ -161,7 +161,8 @@ static void on_claimable(void *arg, const char *const *ids, size_t count)
     mf_consumer *me = arg;
 
     mf__flow_offered(&me->flow, count);
-    mf__offers_add(me, ids, count);
+    mf__offers_add(me, ids, count, mf__view_left(&me->view, count, mf_loop_now_us(me->loop)));
+    me->view.left.count = 0;
 }
 
 static void on_listed(void *arg, const char *const *ids, size_t count)
@@ -169,7 +170,7 @@ static void on_listed(void *arg, const char *const *ids, size_t count)
     mf_consumer *me = arg;
 
     mf__flow_listed(&me->flow, count);
-    mf__offers_add(me, ids, count);
+    mf__offers_add(me, ids, count, NULL);
 }
 
 static void on_taken(void *arg, const char *const *ids, size_t count)

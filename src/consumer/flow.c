@@ -23,11 +23,18 @@ void mf__flow_list_complete(mf__flow *flow)
     flow->listed = 0;
 }
 
+static uint64_t without(uint64_t tasks, size_t count)
+{
+    return tasks > count ? tasks - count : 0;
+}
+
 void mf__flow_taken(mf__flow *flow, size_t count, int64_t now_us)
 {
     int64_t age = now_us - flow->window_us;
 
-    flow->unowned = flow->unowned > count ? flow->unowned - count : 0;
+    flow->unowned = without(flow->unowned, count);
+    flow->listed =
+        without(flow->listed, count); /* most likely it was: all begin at its beginning */
     flow->last_taken_us = now_us;
     if (age >= window_length_us) {
         flow->taken_before = age < 2 * window_length_us ? flow->taken : 0;

@@ -33,11 +33,13 @@ struct mf_task {
     };
     union {
         int64_t stopped_wall_us;
-        int64_t asked_us; /* while claiming: since when */
+        int64_t asked_us;   /* while claiming: since when */
+        int64_t awaited_us; /* offered or deferred: until when it is left to another node; or 0 */
     };
     int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
     size_t slot;        /* running: in consumer->running */
     int stop_reason;    /* atomic */
+    uint32_t left_by;   /* the node that it is left to: hash of its name */
     uint8_t state;
     bool offered_again; /* while claiming or ending: a hint said that it is claimable */
     bool given_up;      /* during a balance: the balancer has released it */
@@ -110,7 +112,10 @@ void mf__consumer_task_gone(mf_consumer *me);
 
 /* offers.c */
 void mf__offers_start(mf_consumer *me);
-void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count);
+/* `left`: whom they are left to for now; NULL: nobody. */
+void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count, const mf__left *left);
+/* Nodes are back: what they do not take soon is for anyone. */
+void mf__offers_let_go(mf_consumer *me);
 void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count);
 void mf__offers_pump_soon(mf_consumer *me);
 void mf__offers_claim(mf_task *task);

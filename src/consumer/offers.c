@@ -78,7 +78,7 @@ static void leave_queue(mf_task *task)
     }
 }
 
-void mf__offers_defer(mf_task *task, int64_t until_us)
+static void defer(mf_task *task, int64_t until_us)
 {
     mf_consumer *me = task->consumer;
 
@@ -94,9 +94,16 @@ void mf__offers_defer(mf_task *task, int64_t until_us)
     }
 }
 
+void mf__offers_defer(mf_task *task, int64_t until_us)
+{
+    task->awaited_us = 0;
+    defer(task, until_us);
+}
+
 void mf__offers_put_back(mf_task *task)
 {
     task->timer.due_us = 0; /* a new offer: the balancer has not set this one aside yet */
+    task->awaited_us = 0;
     task->offered_us = mf_loop_now_us(task->consumer->loop);
     enter_offered(task);
 }
@@ -143,7 +150,7 @@ static void refuse_id(mf_task *task, const mf_error *why)
     mf__offers_defer(task, mf_loop_now_us(me->loop) + damaged_pause_us);
 }
 
-static void offer(mf_consumer *me, const char *id)
+static void offer(mf_consumer *me, const char *id, const mf__left *left)
 {
     mf_error why;
     mf_task *task = mf__task_find(me, id);
@@ -158,12 +165,44 @@ static void offer(mf_consumer *me, const char *id)
         refuse_id(task, &why);
     else
         enter_offered(task);
+    if (left != NULL && task != NULL) {
+        task->awaited_us = left->until_us;
+        task->left_by = left->by;
+    }
 }
 
-void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count)
+void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count, const mf__left *left)
 {
     for (size_t i = 0; i < count && !me->draining; i++)
-        offer(me, ids[i]);
+        offer(me, ids[i], left);
+}
+
+static void let_go(mf_task *task, int64_t at_us)
+{
+    if (task->awaited_us <= at_us)
+        return;
+    leave_queue(task);
+    task->awaited_us = at_us;
+    defer(task, at_us);
+}
+
+void mf__offers_let_go(mf_consumer *me)
+{
+    int64_t at = mf_loop_now_us(me->loop) + me->reclaim_delay_us;
+    uint32_t asked = 0;
+    bool expected = false;
+    mf_task *task, *next;
+
+    HASH_ITER(hh, me->tasks, task, next)
+    {
+        if (task->state > TASK_DEFERRED || task->awaited_us == 0)
+            continue;
+        if (task->left_by != asked) /* most are of one node */
+            expected = mf__view_expects(&me->view, task->left_by);
+        asked = task->left_by;
+        if (!expected)
+            let_go(task, at);
+    }
 }
 
 void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count)
@@ -199,7 +238,7 @@ static void decide(mf_task *task)
     else if (until == MF_BALANCE_FORGET)
         mf__task_free(task);
     else
-        mf__offers_defer(task, until);
+        defer(task, until);
 }
 
 static void on_offers_call(void *arg)

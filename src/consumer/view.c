@@ -11,6 +11,8 @@
 
 /* While counts change all the time, balancers need not compute everything anew each time. */
 static const int64_t version_life_us = 100000;
+/* Hints that belong together come together. */
+static const int64_t hints_apart_us = 200000;
 
 struct mf__view_entry {
     UT_hash_handle hh;
@@ -126,6 +128,7 @@ static bool set(mf__view *view, const mf_node *node, uint64_t seen, int64_t now_
     entry->gone = false;
     mf_node *known = &view->nodes[entry->index];
     bool changed = is_new || known->weight != node->weight;
+    view->returned |= changed && node->weight >= 0 && view->expected_us[entry->index] != 0;
     view->stale |= known->tasks != node->tasks;
     known->tasks = node->tasks;
     known->weight = node->weight;
@@ -134,17 +137,49 @@ static bool set(mf__view *view, const mf_node *node, uint64_t seen, int64_t now_
     return changed;
 }
 
+/* Of a node that will be back, a hint is about to be taken in. */
+static void note_left(mf__view *view, const mf__view_entry *entry, const mf_node *node,
+                      int64_t now_us)
+{
+    const mf_node *known = &view->nodes[entry->index];
+
+    if (view->expected_us[entry->index] > now_us && node->weight < 0 && known->tasks > node->tasks)
+        view->left = (mf__left){
+            .by = entry->hh.hashv,
+            .count = known->tasks - node->tasks,
+            .told_us = now_us,
+            .until_us = view->expected_us[entry->index],
+        };
+}
+
+const mf__left *mf__view_left(const mf__view *view, size_t count, int64_t now_us)
+{
+    bool is_of_it = view->left.count == count && now_us - view->left.told_us <= hints_apart_us;
+    return is_of_it ? &view->left : NULL;
+}
+
+bool mf__view_expects(const mf__view *view, uint32_t by)
+{
+    for (size_t i = 0; i < view->count; i++)
+        if (view->expected_us[i] != 0 && view->entries[i]->hh.hashv == by)
+            return true;
+    return false;
+}
+
 bool mf__view_update(mf__view *view, const mf_node *node, bool gone, int64_t now_us)
 {
     mf__view_entry *entry = find(view, node->name);
     bool changed;
 
+    view->left.count = 0;
     if (entry != NULL && entry->index == view->self)
         return false;
     if (gone) {
         view->gone_us = now_us;
         changed = entry != NULL && forget(view, entry, now_us);
     } else {
+        if (entry != NULL)
+            note_left(view, entry, node, now_us);
         changed = set(view, node, entry != NULL ? entry->seen : 0, now_us);
         if ((entry = find(view, node->name)) != NULL)
             entry->told_us = now_us;
