@@ -41,15 +41,15 @@ function(metafora_library_form target kind)
 endfunction()
 
 # metafora_library(<name> EXPORT_NAME <name> OBJECTS <object library>... [PACKAGES <prefix>...]
-#                  [DRIVER])
+#                  [ON_CORE] [DRIVER])
 #
 # Makes lib<name>.a and lib<name>.so, the targets <name>_static and <name>_shared (with '_' for
-# '-'), and installs them. PACKAGES are prefixes that pkg_check_modules was given. A DRIVER defines
-# mf_linked_driver, and brings the core along.
+# '-'), and installs them. PACKAGES are prefixes that pkg_check_modules was given. A library ON_CORE
+# brings the core along; so does a DRIVER, which defines mf_linked_driver.
 function(metafora_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "DRIVER" "EXPORT_NAME" "OBJECTS;PACKAGES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ON_CORE;DRIVER" "EXPORT_NAME" "OBJECTS;PACKAGES")
   string(REPLACE "-" "_" target ${name})
-  if(arg_DRIVER)
+  if(arg_ON_CORE OR arg_DRIVER)
     set(static_core metafora_static)
     set(shared_core metafora_shared)
   endif()

@@ -8,8 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "events.h"
-#include "task_log.h"
+#include <metafora/process.h>
 
 enum { MOST_NODES = 8, LINE_SIZE = 256 };
 
@@ -90,6 +89,14 @@ static board_task *find_task(const board *b, const char *id)
     return NULL;
 }
 
+/* Microseconds on the clock of the event log. */
+static int64_t steady_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* "12:00:01.2  node-b  text", in the node's colour on a terminal. */
 static void tell(const board *b, int64_t at_us, const board_node *node, const char *text)
 {
@@ -125,7 +132,7 @@ static const char *last_output(const board *b, const char *id)
 {
     static char last[64];
     char line[LINE_SIZE];
-    char *path = task_log_path(b->log_directory, id);
+    char *path = mf_process_output_path(b->log_directory, id);
     FILE *file = path != NULL ? fopen(path, "re") : NULL;
 
     last[0] = '\0';

@@ -8,7 +8,7 @@
 
 typedef struct board board;
 
-/* One line of an event log, see koalemosd/events.h. Strings are borrowed. */
+/* One line of an event log, see event_log of mf_process_options. Strings are borrowed. */
 typedef struct board_event {
     int64_t at_us;
     const char *node, *name, *task, *detail;

@@ -8,7 +8,7 @@
 
 #include <metafora/driver.h>
 
-#include "command.h"
+#include "../common/properties.h"
 
 static int add(script *s, const char *id, const char *text, mf_error *error)
 {
@@ -18,7 +18,7 @@ static int add(script *s, const char *id, const char *text, mf_error *error)
     s->tasks = larger;
     char *const arguments[] = {"sh", "-c", (char *)text, NULL};
     mf_task_spec *task = &s->tasks[s->count++];
-    *task = (mf_task_spec){.id = strdup(id), .properties = command_format(arguments)};
+    *task = (mf_task_spec){.id = strdup(id), .properties = properties_format(arguments)};
     if (task->id == NULL || task->properties == NULL)
         return mf_error_set(error, MF_ENOMEM, "out of memory");
     return MF_OK;

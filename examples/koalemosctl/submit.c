@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "../koalemosd/command.h"
+#include "../common/properties.h"
 #include "actions.h"
 #include "words.h"
 
@@ -34,7 +34,7 @@ static int add_task(task_batch *batch, char *id, char **arguments)
     mf_task_spec *larger = realloc(batch->tasks, (batch->count + 1) * sizeof *larger);
     if (larger != NULL)
         batch->tasks = larger;
-    char *properties = command_format(arguments);
+    char *properties = properties_format(arguments);
     if (larger == NULL || id == NULL || properties == NULL) {
         fprintf(stderr, "koalemosctl: out of memory\n");
         free(id);

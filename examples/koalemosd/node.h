@@ -1,4 +1,4 @@
-/* A node: a guard, a loop, the handler and the consumer on it. */
+/* A node: a loop, and a consumer on it that runs tasks as processes. */
 #ifndef KOALEMOSD_NODE_H
 #define KOALEMOSD_NODE_H
 
@@ -12,14 +12,16 @@ typedef struct koa_node_options {
     const char *name;          /* required */
     const char *log_directory; /* required */
     const char *events;        /* file; NULL: no event log */
-    int lease_ms;              /* required */
-    int stop_grace_ms, kill_grace_ms;
+    int lease_ms, stop_grace_ms, kill_grace_ms;
+    bool stateful; /* tasks have states, and failures are tried again */
+    int max_errors, retry_s;
     bool takeover, wait_for_broker;
     mf_log_fn log; /* called with the name */
     mf_log_level log_level;
 } koa_node_options;
 
-/* Makes a node and forks its guard, so before the process has threads. MF_ESYSTEM, MF_ENOMEM. */
+/* Makes a node and its handler, which forks, so before the process has threads. MF_ESYSTEM,
+ * MF_ENOMEM. */
 int node_new(koa_node **out, const koa_node_options *options, mf_error *error);
 
 /* Makes the loop and opens the consumer. What mf_consumer_open returns, MF_ESYSTEM, MF_ENOMEM. */

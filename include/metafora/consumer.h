@@ -103,6 +103,8 @@ MF_EXPORT const char *mf_consumer_name(const mf_consumer *consumer);
 MF_EXPORT mf_loop *mf_consumer_loop(const mf_consumer *consumer);
 MF_EXPORT mf_broker *mf_consumer_broker(const mf_consumer *consumer);
 MF_EXPORT bool mf_consumer_frozen(const mf_consumer *consumer);
+/* As in the options, or the default. A driver may round it up. */
+MF_EXPORT int mf_consumer_lease_ms(const mf_consumer *consumer);
 
 /* A frozen consumer claims nothing and keeps what it runs. The same as the commands. */
 MF_EXPORT void mf_consumer_freeze(mf_consumer *consumer);
@@ -153,6 +155,7 @@ typedef struct mf_task_info {
     int64_t stopped_wall_us; /* when it was asked to stop; 0: it was not */
     int64_t lease_remaining_ms;
     mf_stop_reason stop_reason;
+    const mf_task *task; /* for what its handler tells of it; borrowed during the callback */
 } mf_task_info;
 
 /* Calls fn for each task whose handler has started and not ended, in no particular order; ends

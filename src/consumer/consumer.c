@@ -425,6 +425,7 @@ static void take(mf_consumer *me, const mf_consumer_options *o)
 {
     me->loop = o->loop;
     me->weight = o->weight;
+    me->lease_ms = o->lease_ms;
     me->stop_grace_us = (int64_t)o->stop_grace_ms * 1000;
     me->balance_interval_us = (int64_t)o->balance_interval_ms * 1000;
     me->reclaim_delay_us = (int64_t)o->reclaim_delay_ms * 1000;

@@ -18,6 +18,11 @@ mf_loop *mf_consumer_loop(const mf_consumer *me)
     return me->loop;
 }
 
+int mf_consumer_lease_ms(const mf_consumer *me)
+{
+    return me->lease_ms;
+}
+
 mf_broker *mf_consumer_broker(const mf_consumer *me)
 {
     return me->broker;
@@ -59,6 +64,7 @@ size_t mf_consumer_tasks(const mf_consumer *me, bool (*fn)(const mf_task_info *i
             .stopped_wall_us = task->stopped_wall_us,
             .lease_remaining_ms = mf_task_lease_remaining(task),
             .stop_reason = mf__task_stop_reason(task),
+            .task = task,
         };
         if (!fn(&info, arg))
             return i + 1;

@@ -67,6 +67,7 @@ struct mf_consumer {
     mf_handler handler;
     mf_balancer balancer;
     double weight;
+    int lease_ms;
     int64_t stop_grace_us, balance_interval_us, reclaim_delay_us;
     size_t max_offers, max_moves;
     mf_overrun_policy on_overrun;

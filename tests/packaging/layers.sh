@@ -15,9 +15,10 @@ forbid() {
     fi
 }
 
-mapfile -t core < <(find src -name '*.[ch]' -not -path 'src/net/*' -not -path 'src/cli/*')
+mapfile -t core < <(find src -name '*.[ch]' -not -path 'src/net/*' -not -path 'src/cli/*' -not -path 'src/process/*')
 mapfile -t pure < <(printf '%s\n' "${core[@]}" | grep -v '^src/loop/')
 mapfile -t net < <(find src/net -name '*.[ch]')
+mapfile -t process < <(find src/process -name '*.[ch]')
 mapfile -t drivers < <(find coordinator-* -name '*.[ch]')
 mapfile -t balancers < <(find src/balancer -name '*.[ch]')
 mapfile -t public < <(find include -name '*.h')
@@ -29,6 +30,7 @@ forbid "the core includes no driver" '(\.\./)*coordinator-' "${core[@]}"
 forbid "a balancer sees its context only" 'consumer|coordinator|metafora/(driver|broker|client)' \
     /dev/null "${balancers[@]}"
 forbid "a connection knows no protocol" 'hiredis|nghttp2|consumer|coordinator' /dev/null "${net[@]}"
+forbid "the processes stand beside the core" 'consumer/|coordinator/|state/|net/|hiredis|nghttp2' "${process[@]}"
 forbid "a driver knows no consumer" 'consumer/|metafora/consumer|coordinator/' /dev/null "${drivers[@]}"
 forbid "the public headers need nothing but the C library" \
     'event2|hiredis|cJSON|cjson|openssl|utlist|uthash|pthread' "${public[@]}"

@@ -17,5 +17,6 @@ url=$broker://127.0.0.1:1
 [[ $broker != embedded ]] || url=embedded://
 "$work/app" "$broker" "$url"
 "$work/app++" "$broker" "$url"
+"$work/process"
 uses_core=$(readelf --dynamic "$work/app" | grep -c 'NEEDED.*libmetafora\.so\.0' || true)
 [[ $form == static && $uses_core -eq 0 || $form == shared && $uses_core -eq 1 ]]

@@ -10,26 +10,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "events.h"
+#include "process/events.h"
 
 enum { BEAT_MS = 100 };
 
-static koa_event_log events;
+static int events;
 
 static void tell(const char *name)
 {
-    koa_event event = {.name = name,
+    mf__event event = {.name = name,
+                       .node = getenv("METAFORA_NODE"),
                        .task = getenv("METAFORA_TASK"),
                        .fence = strtoull(getenv("METAFORA_FENCE"), NULL, 10),
                        .pid = getpid()};
-    event_log_write(&events, &event);
+    char line[MF_EVENT_SIZE];
+    size_t length = mf__event_format(line, &event);
+
+    if (write(events, line, length) != (ssize_t)length)
+        _exit(3);
 }
 
 static int open_log(const char *directory)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/ran", directory);
-    return event_log_open(&events, path, getenv("METAFORA_NODE"));
+    events = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    return events;
 }
 
 static int take_lock(const char *directory)
@@ -47,7 +53,7 @@ static void work(const char *directory, int64_t until_us)
 
     snprintf(hold, sizeof hold, "%s/hold", directory);
     for (;;) {
-        int64_t left_us = until_us - steady_us();
+        int64_t left_us = until_us - mf__steady_us();
         if (left_us <= 0 && access(hold, F_OK) != 0)
             return;
         int64_t step_us = left_us > 0 && left_us < BEAT_MS * 1000 ? left_us : BEAT_MS * 1000;
@@ -60,12 +66,12 @@ static void work(const char *directory, int64_t until_us)
 int main(int argc, char **argv)
 {
     if (argc != 3 || getenv("METAFORA_TASK") == NULL || getenv("METAFORA_FENCE") == NULL ||
-        getenv("METAFORA_NODE") == NULL || open_log(argv[1]) != 0)
+        getenv("METAFORA_NODE") == NULL || open_log(argv[1]) < 0)
         return 2;
     if (take_lock(argv[1]) != 0)
         tell("task-overlap");
     tell("task-started");
-    work(argv[1], steady_us() + (int64_t)atoi(argv[2]) * 1000);
+    work(argv[1], mf__steady_us() + (int64_t)atoi(argv[2]) * 1000);
     tell("task-ended");
     return 0;
 }

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "events.h"
+#include "process/events.h"
 
 static const char *const names[KOALEMOS_NODES] = {"a", "b", "c"};
 
@@ -313,7 +313,7 @@ void koalemos_wait_for_news(koalemos_fixture *f, int64_t last_ms, const char *wh
 
 int64_t koalemos_now_us(void)
 {
-    return steady_us();
+    return mf__steady_us();
 }
 
 void koalemos_check(koalemos_fixture *f, size_t least_takeovers)

@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
+#include <metafora/process.h>
+
 #include "../../../examples/common/options.h"
-#include "command.h"
-#include "task_log.h"
+#include "../../../examples/common/properties.h"
+#include "process/arguments.h"
 #include "words.h"
 
 static char *joined(char **words)
@@ -82,11 +84,11 @@ static void test_commands(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char **arguments = NULL;
-        char why[128] = "";
-        int code = command_parse(&arguments, cases[i][0], why, sizeof why);
-        assert_string_equal(code == 0 ? joined(arguments) : why, cases[i][1]);
-        if (code == 0)
-            command_free(arguments);
+        mf_error error;
+        int code = mf__arguments_parse(&arguments, cases[i][0], &error);
+        assert_string_equal(code == MF_OK ? joined(arguments) : error.text, cases[i][1]);
+        if (code == MF_OK)
+            mf__arguments_free(arguments);
     }
 }
 
@@ -95,18 +97,17 @@ static void test_command_round_trip(void **state)
 {
     char *const arguments[] = {"echo", "\"quoted\\\"", "tab\t", "\xc3\xa4", NULL};
     char **back = NULL;
-    char why[128];
     (void)state;
 
-    char *properties = command_format(arguments);
-    assert_int_equal(command_parse(&back, properties, why, sizeof why), 0);
+    char *properties = properties_format(arguments);
+    assert_int_equal(mf__arguments_parse(&back, properties, NULL), MF_OK);
     for (size_t i = 0; i < 5; i++) {
         if (arguments[i] == NULL)
             assert_null(back[i]);
         else
             assert_string_equal(back[i], arguments[i]);
     }
-    command_free(back);
+    mf__arguments_free(back);
     free(properties);
 }
 
@@ -120,7 +121,7 @@ static void test_log_paths(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *path = task_log_path("d", cases[i][0]);
+        char *path = mf_process_output_path("d", cases[i][0]);
         assert_string_equal(path, cases[i][1]);
         free(path);
     }
@@ -136,7 +137,7 @@ static void test_long_log_paths(void **state)
     one[255] = '\0';
     memcpy(other, one, 256);
     other[254] = '&';
-    char *first = task_log_path("d", one), *second = task_log_path("d", other);
+    char *first = mf_process_output_path("d", one), *second = mf_process_output_path("d", other);
     assert_string_not_equal(first, second);
     assert_in_range(strlen(first), 200, 2 + 255);
     free(first);
