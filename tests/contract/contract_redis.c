@@ -1,5 +1,5 @@
 /* The contract suite on Redis: a private server that writes every change to disk, and a proxy
- * before it. */
+ * before it. The driver's user may do no more than docs/operations.md says that it must. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ typedef struct redis_fixture {
     redis_server *server;
     proxy *proxy;
     bool killed, paused;
-    char link_url[64], unreachable_url[64];
+    char url[64], link_url[64], unreachable_url[64];
 } redis_fixture;
 
 static redis_fixture *self(fixture *me)
@@ -26,12 +26,17 @@ static bool start(fixture *me)
 {
     /* Written when it is answered, and left to the system to bring to disk: that outlives the kill
      * of the server, and does not make the tests wait for this machine's disk. */
-    const redis_server_options options = {.persistent = true, .config = "appendfsync no\n"};
+    static const char config[] = "appendfsync no\n"
+                                 "user worker on >secret ~{*}:* &{*}:* +@read +@write +@scripting "
+                                 "+@pubsub +@connection -@dangerous +info +role +time +wait\n";
+    const redis_server_options options = {.persistent = true, .config = config};
     redis_fixture *redis = self(me);
 
     redis->server = redis_server_start(&options);
     redis->proxy = proxy_new(redis->server->port, NULL);
-    snprintf(redis->link_url, sizeof redis->link_url, "redis://127.0.0.1:%d",
+    snprintf(redis->url, sizeof redis->url, "redis://worker:secret@127.0.0.1:%d",
+             redis->server->port);
+    snprintf(redis->link_url, sizeof redis->link_url, "redis://worker:secret@127.0.0.1:%d",
              proxy_port(redis->proxy));
     snprintf(redis->unreachable_url, sizeof redis->unreachable_url, "redis://127.0.0.1:%d",
              free_port());
@@ -47,7 +52,7 @@ static void stop(fixture *me)
 
 static const char *url(fixture *me)
 {
-    return self(me)->server->url;
+    return self(me)->url;
 }
 
 static const char *link_url(fixture *me)
