@@ -181,7 +181,7 @@ static void test_leader_stopped(void **state)
     snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", f->server->members[leader].port);
     open_at(f, &f->b, f->url);
     driver_watch(&f->b, &f->session_b);
-    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    come_back(&f->b, &f->session_b, 0);
     assert_int_equal(driver_claim(&f->b, &f->session_b, &again), MF_ETAKEN);
     assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
 }
