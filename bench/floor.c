@@ -130,10 +130,11 @@ static void submit_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *mete
 static void join(floor_client *client)
 {
     load(client, &mf__script_join);
-    resp_cursor reply = resp_call(
-        client->connection, 13,
-        (const char *[]){"EVALSHA", mf__script_join.sha, "4", KEY("node:floor"), KEY("sessions"),
-                         KEY("nodes"), KEY("left:floor"), token, "1", "3600000", "1", node, "0"});
+    resp_cursor reply =
+        resp_call(client->connection, 15,
+                  (const char *[]){"EVALSHA", mf__script_join.sha, "5", KEY("node:floor"),
+                                   KEY("sessions"), KEY("nodes"), KEY("left:floor"), KEY("counts"),
+                                   token, "1", "3600000", "1", node, "0", hints});
     resp_next(&reply);
     if (resp_next_number(&reply) != 1)
         bench_fail("the floor's session cannot join");

@@ -74,6 +74,7 @@ static void on_close(void *arg)
 
     mf__link_close(redis->link);
     mf__hints_clear(redis);
+    mf__nodes_stop(redis);
     mf__reaper_stop(redis);
     mf_error_set(&why, MF_ECLOSED, "redis: the handle was closed");
     mf__redis_fail_sent(redis, MF_EUNKNOWN, "redis: the handle was closed before the answer came");
@@ -273,10 +274,12 @@ static void init(mf_redis *redis, mf_loop *loop)
         .max_batch = MAX_BATCH,
         .max_lease = MAX_BATCH,
         .can_delay = true,
+        .tells_nodes = true,
     };
     mf_deferred_init(&redis->finish, mf__redis_run_finished, redis);
     mf_deferred_init(&redis->close_call, on_close, redis);
     mf__hints_init(redis);
+    mf__nodes_init(redis);
     mf__reaper_init(redis);
 }
 

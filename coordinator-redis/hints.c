@@ -171,7 +171,8 @@ static void on_down(mf_link *link, const mf_error *why, void *arg)
     mf__hints_tell(redis);
 }
 
-/* Messages: "<kind> <token>", then an id on each further line. */
+/* Messages: "<kind> <token>", if it is known how many tasks the session holds a space and their
+ * number, then an id on each further line; those of nodes are read by nodes.c. */
 
 typedef void (*tell_fn)(mf_watcher *watcher, const char *const *ids, size_t count);
 
@@ -221,24 +222,57 @@ static bool is_own(const mf_hints *hints, const char *token)
     return true;
 }
 
-static void on_hint(mf_redis *redis, char *text)
+static void tell_ids(mf_redis *redis, const char *kind, const char *token, char *text)
 {
     mf_hints *hints = &redis->hints;
-    char *kind = strsep(&text, " ");
-    char *token = strsep(&text, "\n");
-
-    if (token == NULL || text == NULL || is_own(hints, token))
-        return;
-    if (strcmp(kind, "later") == 0) {
-        mf__reaper_later(redis, strtoll(text, NULL, 10));
-        return;
-    }
     size_t count = split_ids(redis, text);
+
     begin_walk(hints);
     for (mf_subscriber *s = hints->subscribers; s != NULL && count > 0; s = s->next) {
         tell_fn slot = wants_hints(s->watcher) ? slot_of(s->watcher, kind) : NULL;
         if (slot != NULL && (s->watcher->token == NULL || strcmp(s->watcher->token, token) != 0))
             slot(s->watcher, hints->ids, count);
+    }
+    end_walk(hints);
+}
+
+static void on_hint(mf_redis *redis, char *text)
+{
+    char *kind = strsep(&text, " ");
+    char *tasks = strsep(&text, "\n");
+    char *token = strsep(&tasks, " ");
+
+    if (token == NULL || text == NULL || is_own(&redis->hints, token))
+        return;
+    if (tasks != NULL)
+        mf__nodes_counted(redis, token, strtoull(tasks, NULL, 10));
+    if (strcmp(kind, "later") == 0)
+        mf__reaper_later(redis, strtoll(text, NULL, 10));
+    else if (strcmp(kind, "nodes") == 0)
+        mf__nodes_listed(redis, text);
+    else if (strcmp(kind, "joined") == 0)
+        mf__nodes_joined(redis, text);
+    else if (strcmp(kind, "gone") == 0)
+        mf__nodes_gone(redis, token);
+    else
+        tell_ids(redis, kind, token, text);
+}
+
+static bool watches_nodes(const mf_watcher *watcher)
+{
+    return wants_hints(watcher) && watcher->node_changed != NULL;
+}
+
+void mf__hints_tell_node(mf_redis *redis, const char *token, const mf_node *node, bool gone)
+{
+    mf_hints *hints = &redis->hints;
+
+    begin_walk(hints);
+    for (mf_subscriber *s = hints->subscribers; s != NULL; s = s->next) {
+        mf_watcher *watcher = s->watcher;
+        if (watches_nodes(watcher) &&
+            (watcher->token == NULL || strcmp(watcher->token, token) != 0))
+            watcher->node_changed(watcher, node, gone);
     }
     end_walk(hints);
 }
@@ -346,6 +380,8 @@ void mf__hints_watch(mf_broker *broker, mf_watcher *watcher)
     hints->subscribers = subscriber;
     if (wants_hints(watcher))
         open_hints(redis, subscriber);
+    if (watches_nodes(watcher))
+        mf__nodes_watch(redis);
     mf_defer(broker->loop, &hints->tell);
 }
 
@@ -382,6 +418,20 @@ bool mf__hints_have_session(const mf_redis *redis)
         if (s->watcher != NULL && s->watcher->token != NULL)
             return true;
     return false;
+}
+
+bool mf__hints_want_nodes(const mf_redis *redis)
+{
+    const mf_subscriber *s = redis->hints.subscribers;
+
+    while (s != NULL && !watches_nodes(s->watcher))
+        s = s->next;
+    return s != NULL;
+}
+
+bool mf__hints_are_received(const mf_redis *redis)
+{
+    return is_ready(&redis->hints) && redis->hints.asked == redis->hints.answered;
 }
 
 void mf__hints_init(mf_redis *redis)

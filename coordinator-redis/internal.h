@@ -92,6 +92,16 @@ typedef struct mf_hints {
     size_t ids_size;
 } mf_hints;
 
+/* The nodes, as watchers were told. */
+typedef struct mf_known_node mf_known_node;
+typedef struct mf_nodes {
+    mf_known_node *known;
+    uint64_t listing; /* number of the last one */
+    mf_timer timer;
+    mf_request request;
+    bool asking; /* the request is under way */
+} mf_nodes;
+
 /* Finds sessions that have lapsed, and gives back what they held. */
 typedef struct mf_reaper {
     mf_timer timer;
@@ -131,6 +141,7 @@ struct mf_redis {
     bool confirming;  /* the first of `sent` was answered, and waits for replicas */
 
     mf_hints hints;
+    mf_nodes nodes;
     mf_reaper reaper;
 
     void *room; /* for records that requests give out, valid during done() */
@@ -204,8 +215,27 @@ void mf__hints_tell(mf_redis *redis);
 void mf__hints_watch(mf_broker *broker, mf_watcher *watcher);
 void mf__hints_unwatch(mf_broker *broker, mf_watcher *watcher);
 bool mf__hints_have_session(const mf_redis *redis);
+/* Hints are being received by all that want them. */
+bool mf__hints_are_received(const mf_redis *redis);
+/* Somebody watches the nodes. */
+bool mf__hints_want_nodes(const mf_redis *redis);
+/* Tells those whose session it is not. */
+void mf__hints_tell_node(mf_redis *redis, const char *token, const mf_node *node, bool gone);
 /* Leaves a server that is another than the one that requests go to. */
 void mf__hints_follow(mf_redis *redis);
+
+/* Nodes (nodes.c). */
+
+void mf__nodes_init(mf_redis *redis);
+void mf__nodes_stop(mf_redis *redis);
+/* A watcher of nodes has come. */
+void mf__nodes_watch(mf_redis *redis);
+/* What hints say: a line "<token> <tasks> <weight> <name>", or one for each node; of a session that
+ * is known, how many tasks it holds, and that it has ended. Texts are cut apart. */
+void mf__nodes_joined(mf_redis *redis, char *text);
+void mf__nodes_listed(mf_redis *redis, char *text);
+void mf__nodes_counted(mf_redis *redis, const char *token, uint64_t tasks);
+void mf__nodes_gone(mf_redis *redis, const char *token);
 
 /* Reaping (reap.c). */
 

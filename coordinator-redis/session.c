@@ -1,4 +1,4 @@
-/* Sessions: join, leave, renew; and the live nodes. */
+/* Sessions: join and leave. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +21,14 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_SESSIONS);
     mf__redis_key(redis, MF_KEY_NODES);
     mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
+    mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     snprintf(weight, sizeof weight, "%.17g", session->weight);
     mf__redis_text(redis, weight);
     mf__redis_text(redis, session->node);
     mf__redis_text(redis, request->takeover ? "1" : "0");
+    mf__redis_channel(redis);
 }
 
 static void read_holder(mf_join_request *request, const mf_value *answer)
@@ -143,60 +145,4 @@ void mf__redis_leave(mf_broker *broker, mf_session_request *request)
         .asked = request,
     };
     mf__redis_submit(redis, &l->request.request, &leave_operation);
-}
-
-/* nodes */
-
-static void write_nodes(mf_redis *redis, mf_request *head)
-{
-    (void)head;
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_NODES);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-}
-
-/* "<weight> <name>"; false: it is none. */
-static bool read_node(mf_node *out, const mf_value *text, const mf_value *tasks)
-{
-    char *name;
-
-    if (text->type != MF_VALUE_STRING || !mf__value_number(tasks, &out->tasks))
-        return false;
-    out->weight = strtod(text->text, &name);
-    if (*name != ' ' || !(out->weight > 0))
-        return false;
-    out->name = name + 1;
-    return mf_check_name("node", out->name, NULL) == MF_OK;
-}
-
-static void read_nodes(mf_redis *redis, mf_request *head, const mf_value *answer)
-{
-    mf_nodes_request *request = (mf_nodes_request *)head;
-
-    request->count = 0;
-    if (!mf__value_is_array(answer, 0) || answer->length % 2 != 0) {
-        mf__redis_misunderstood(redis, head);
-        return;
-    }
-    mf_node *nodes = mf__redis_room(redis, head, answer->length / 2, sizeof *nodes);
-    if (nodes == NULL)
-        return;
-    request->nodes = nodes;
-    for (size_t i = 0; i < answer->length; i += 2)
-        if (read_node(&nodes[request->count], &answer->items[i], &answer->items[i + 1]))
-            request->count++;
-        else
-            mf__redis_damage(redis, "the record of a node is not of the form \"weight name\"");
-}
-
-static const mf_operation nodes_operation = {
-    .what = "nodes",
-    .script = &mf__script_nodes,
-    .write = write_nodes,
-    .read = read_nodes,
-};
-
-void mf__redis_nodes(mf_broker *broker, mf_nodes_request *request)
-{
-    mf__redis_submit((mf_redis *)broker, &request->request, &nodes_operation);
 }

@@ -66,7 +66,7 @@ if #granted > 0 then
     call('HSET', KEYS[6], token, held)
     call('PEXPIRE', KEYS[1], lease)
     call('ZADD', KEYS[2], now + lease, token)
-    call('PUBLISH', ARGV[5], 'taken ' .. token .. '\n' .. table.concat(granted, '\n'))
+    call('PUBLISH', ARGV[5], 'taken ' .. token .. ' ' .. held .. '\n' .. table.concat(granted, '\n'))
 end
 if mailed and #granted > 0 then
     -- Messages of these tasks get a new place, for this session to find them.

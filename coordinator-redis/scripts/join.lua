@@ -1,6 +1,7 @@
 -- Makes a session known, or known again with a higher epoch.
--- KEYS: node, sessions, nodes, left.
--- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name.
+-- KEYS: node, sessions, nodes, left, counts.
+-- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name,
+-- hint channel.
 -- Answer: 1 and the ms until the first session lapses; or 0, the token of the session that has the
 -- name, and the ms until it lapses.
 -- include clock.lua
@@ -26,5 +27,8 @@ end
 call('HSET', KEYS[1], 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
 call('PEXPIRE', KEYS[1], lease)
 call('ZADD', KEYS[2], now + lease, token)
-call('HSET', KEYS[3], token, ARGV[4] .. ' ' .. ARGV[5])
+local node = ARGV[4] .. ' ' .. ARGV[5]
+call('HSET', KEYS[3], token, node)
+local held = call('HGET', KEYS[5], token) or '0'
+call('PUBLISH', ARGV[7], 'joined ' .. token .. '\n' .. token .. ' ' .. held .. ' ' .. node)
 return { 1, math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now) }

@@ -1,19 +1,23 @@
 -- The live nodes.
 -- KEYS: sessions, nodes, counts.
--- Answer: for each node "<weight> <name>" and the number of tasks that it holds.
+-- ARGV: hint channel on which to publish the answer too, or empty.
+-- Answer: a line "<token> <tasks> <weight> <name>" for each node.
 -- include clock.lua
 local call = redis.call
 local tokens = call('ZRANGE', KEYS[1], '(' .. stamp, '+inf', 'BYSCORE')
-local answer = {}
+local lines = {}
 for from = 1, #tokens, 256 do
     local to = math.min(from + 255, #tokens)
     local nodes = call('HMGET', KEYS[2], unpack(tokens, from, to))
     local counts = call('HMGET', KEYS[3], unpack(tokens, from, to))
     for i = 1, to - from + 1 do
         if nodes[i] then
-            answer[#answer + 1] = nodes[i]
-            answer[#answer + 1] = tonumber(counts[i]) or 0
+            lines[#lines + 1] = tokens[from + i - 1] .. ' ' .. (counts[i] or '0') .. ' ' .. nodes[i]
         end
     end
+end
+local answer = table.concat(lines, '\n')
+if ARGV[1] ~= '' then
+    call('PUBLISH', ARGV[1], 'nodes -\n' .. answer)
 end
 return answer

@@ -17,6 +17,10 @@ if expiry and expiry > now then
     return { 0, math.ceil(expiry - now) }
 end
 call('ZCARD', KEYS[4])
+-- Before the tasks, for others to know that there is room to fill; by the first who comes.
+if call('HDEL', KEYS[6], token) == 1 then
+    call('PUBLISH', ARGV[2], 'gone ' .. token .. '\n')
+end
 
 local ended, left, mine = expiry and expiry <= 0, expiry == 0, token .. ' '
 -- Counts a crash: nil when there were too many, else the ms until the task may be claimed again,
@@ -97,7 +101,6 @@ local answer = call('SRANDMEMBER', KEYS[2], ARGV[4])
 if #answer == 0 then
     call('ZREM', KEYS[1], token)
     call('HDEL', KEYS[5], token)
-    call('HDEL', KEYS[6], token)
 else
     call('HSET', KEYS[5], token, call('SCARD', KEYS[2]))
 end

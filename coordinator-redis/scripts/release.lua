@@ -10,7 +10,10 @@ if #ids > 0 then
     call('SREM', KEYS[4], unpack(ids))
     call('HDEL', KEYS[7], unpack(ids))
     call('ZADD', KEYS[3], unpack(entries))
-    call('PUBLISH', ARGV[4], 'claimable ' .. token .. '\n' .. table.concat(ids, '\n'))
 end
-call('HSET', KEYS[5], token, call('SCARD', KEYS[4]))
+local left = call('SCARD', KEYS[4])
+call('HSET', KEYS[5], token, left)
+if #ids > 0 then
+    call('PUBLISH', ARGV[4], 'claimable ' .. token .. ' ' .. left .. '\n' .. table.concat(ids, '\n'))
+end
 return answer

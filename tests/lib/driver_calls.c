@@ -181,6 +181,7 @@ void driver_watch(driver_handle *h, const mf_session *session)
         .taken = on_taken,
         .removed = on_removed,
         .command = on_command,
+        .node_changed = h->node_changed,
     };
     h->watching = true;
     h->broker->operations->watch(h->broker, &h->watcher);

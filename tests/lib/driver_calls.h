@@ -16,6 +16,8 @@ typedef struct driver_handle {
     mf_broker *broker;
     mf_watcher watcher;
     bool watching, up; /* up: the link, as last told */
+    /* The watcher's, when it is set before driver_watch. */
+    void (*node_changed)(mf_watcher *watcher, const mf_node *node, bool gone);
     unsigned ups, downs, resyncs, commands;
     size_t claimable, taken, removed; /* ids in hints */
     char last_claimable[256], last_removed[256];
