@@ -180,12 +180,11 @@ static int64_t hold_back(const fair *me, const mf_balance *balance, uint64_t tas
     size_t self = mf_balance_self(balance), count = me->order.count;
     int64_t patience = mf_balance_patience_us(balance);
     uint64_t own = mf__order_mix(task ^ me->order.hashes[self]);
-    double turn = 2 * (double)count;
+    double room = me->rooms.weights[self];
+    double wait = room > 0 ? mf__order_score(own) * me->room / room * (double)patience : LONGEST_US;
 
-    if (me->rooms.weights[self] > 0)
-        turn = mf__order_score(own) * me->room / me->rooms.weights[self];
-    if (turn * (double)patience < LONGEST_US)
-        return (int64_t)(turn * (double)patience);
+    if (wait < LONGEST_US)
+        return (int64_t)wait;
     if (count > REMEMBERED_BY && fraction(mf__order_mix(own + 1)) * (double)count > REMEMBERED_BY)
         return MF_BALANCE_FORGET;
     return (patience > LONGEST_US ? patience : LONGEST_US) +

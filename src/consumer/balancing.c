@@ -93,6 +93,21 @@ static void collect(mf_consumer *me, balancing *b)
             b->tasks[b->count++] = me->running[i];
 }
 
+static int64_t between(mf_consumer *me, int64_t least_us, int64_t most_us)
+{
+    return mf_loop_now_us(me->loop) + least_us +
+           (int64_t)(mf_loop_random(me->loop) % (uint64_t)(most_us - least_us + 1));
+}
+
+/* Nodes have come or gone: no need to wait for the interval, but not all at once. */
+static void balance_soon(mf_consumer *me)
+{
+    int64_t due = between(me, me->balance_interval_us / 20, me->balance_interval_us / 4);
+
+    if (me->balance_timer.heap_slot != 0 && due < me->balance_timer.due_us)
+        mf_timer_start(me->loop, &me->balance_timer, due);
+}
+
 static void balance(mf_consumer *me)
 {
     balancing b = {0};
@@ -112,6 +127,11 @@ static void balance(mf_consumer *me)
     for (size_t i = 0; i < b.released_count; i++) {
         b.released[i]->given_up = false;
         mf__task_stop(b.released[i], MF_STOP_BALANCE);
+    }
+    /* Then others have moved as well, perhaps after this node looked. */
+    if (b.released_count > 0 && me->settling) {
+        me->settling = false;
+        balance_soon(me);
     }
     free(b.tasks);
 }
@@ -134,12 +154,6 @@ static void on_balance_call(void *arg)
     balance(arg);
 }
 
-static int64_t between(mf_consumer *me, int64_t least_us, int64_t most_us)
-{
-    return mf_loop_now_us(me->loop) + least_us +
-           (int64_t)(mf_loop_random(me->loop) % (uint64_t)(most_us - least_us + 1));
-}
-
 static void on_balance_timer(void *arg)
 {
     mf_consumer *me = arg;
@@ -149,20 +163,14 @@ static void on_balance_timer(void *arg)
     mf_timer_start(me->loop, &me->balance_timer, between(me, interval - interval / 5, interval));
 }
 
-/* Nodes have come or gone: no need to wait for the interval, but not all at once. */
-static void balance_soon(mf_consumer *me)
+static void nodes_changed(mf_consumer *me, bool some_take_less)
 {
-    int64_t due = between(me, me->balance_interval_us / 20, me->balance_interval_us / 4);
-
-    if (me->balance_timer.heap_slot != 0 && due < me->balance_timer.due_us)
-        mf_timer_start(me->loop, &me->balance_timer, due);
-}
-
-static void nodes_changed(mf_consumer *me)
-{
+    if (some_take_less)
+        mf__offers_look_again(me);
     if (me->view.returned)
         mf__offers_let_go(me);
     me->view.returned = false;
+    me->settling = true;
     balance_soon(me);
     mf__handover_go_on(me);
 }
@@ -170,7 +178,7 @@ static void nodes_changed(mf_consumer *me)
 void mf__balancing_node(mf_consumer *me, const mf_node *node, bool gone)
 {
     if (mf__view_update(&me->view, node, gone, mf_loop_now_us(me->loop)))
-        nodes_changed(me);
+        nodes_changed(me, gone || node->weight <= 0);
 }
 
 void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
@@ -185,7 +193,7 @@ void mf__balancing_view(mf_consumer *me, const mf_node *nodes, size_t count)
         me->viewed = true;
         mf__offers_pump_soon(me);
     } else if (changed) {
-        nodes_changed(me);
+        nodes_changed(me, true);
     }
     if (me->balance_wanted) {
         me->balance_wanted = false;

@@ -44,6 +44,7 @@ struct mf_task {
     bool offered_again; /* while claiming or ending: a hint said that it is claimable */
     bool given_up;      /* during a balance: the balancer has released it */
     bool handed_over;   /* released by a drain, and not known to run elsewhere yet */
+    bool held_back;     /* deferred by the balancer */
     bool bad_id;        /* the id breaks the rules: kept only so that it is reported once */
     bool bad_record;    /* claimed, and given back because its properties cannot be read */
     char id[];
@@ -92,6 +93,7 @@ struct mf_consumer {
     mf__flow flow;
     mf__handover handover;
     bool balance_wanted;
+    bool settling; /* nodes have come or gone, and nothing was given up for that yet */
 
     int posts;       /* atomic: posted calls that have not run */
     int restarting;  /* atomic: it shuts down, and will be back soon */
@@ -115,6 +117,8 @@ void mf__consumer_task_gone(mf_consumer *me);
 void mf__offers_start(mf_consumer *me);
 /* `left`: whom they are left to for now; NULL: nobody. */
 void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count, const mf__left *left);
+/* Nodes have gone: others may have held back for their sake. */
+void mf__offers_look_again(mf_consumer *me);
 /* Nodes are back: what they do not take soon is for anyone. */
 void mf__offers_let_go(mf_consumer *me);
 void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count);

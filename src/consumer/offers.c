@@ -44,7 +44,7 @@ mf_task *mf__task_find(mf_consumer *me, const char *id)
 static void enter_offered(mf_task *task)
 {
     task->state = TASK_OFFERED;
-    task->offered_again = task->bad_record = false;
+    task->offered_again = task->bad_record = task->held_back = false;
     task->consumer->statistics.offered++;
     list_append(task);
     mf__offers_pump_soon(task->consumer);
@@ -96,6 +96,7 @@ static void defer(mf_task *task, int64_t until_us)
 
 void mf__offers_defer(mf_task *task, int64_t until_us)
 {
+    task->held_back = false;
     task->awaited_us = 0;
     defer(task, until_us);
 }
@@ -228,6 +229,12 @@ void mf__offers_claim(mf_task *task)
     mf__coordinator_claim(me->coordinator, &task->claim);
 }
 
+static void hold_back(mf_task *task, int64_t until_us)
+{
+    task->held_back = true; /* first: it may be freed */
+    defer(task, until_us);
+}
+
 static void decide(mf_task *task)
 {
     int64_t until;
@@ -238,7 +245,20 @@ static void decide(mf_task *task)
     else if (until == MF_BALANCE_FORGET)
         mf__task_free(task);
     else
-        defer(task, until);
+        hold_back(task, until);
+}
+
+void mf__offers_look_again(mf_consumer *me)
+{
+    mf_task *task, *next;
+
+    HASH_ITER(hh, me->tasks, task, next)
+    {
+        if (task->state != TASK_DEFERRED || !task->held_back)
+            continue;
+        leave_queue(task);
+        mf__offers_put_back(task);
+    }
 }
 
 static void on_offers_call(void *arg)

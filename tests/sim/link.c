@@ -120,6 +120,23 @@ static void on_decided(mf_request *request)
     travel(m, on_answer_arrives, l->options.delay_us, &l->last_answer_us);
 }
 
+/* Whether it has to wait until the broker has dealt with it and all before it. */
+static bool is_queued(message *m)
+{
+    faulty_link *l = m->link;
+    link_service *service = l->options.service;
+
+    if (service == NULL || m->served)
+        return false;
+    m->served = true;
+    if (service->busy_until_us < network_now(l))
+        service->busy_until_us = network_now(l);
+    service->busy_until_us +=
+        service->request_us + service->item_us * (int64_t)link_items(m->what, &m->copy.head);
+    mf_timer_start(l->options.network_loop, &m->timer, service->busy_until_us);
+    return true;
+}
+
 static void on_request_arrives(void *arg)
 {
     message *m = arg;
@@ -134,6 +151,8 @@ static void on_request_arrives(void *arg)
         m->answer_lost = true;
         return;
     }
+    if (is_queued(m))
+        return;
     m->delivered = true;
     m->copy.head.done = on_decided;
     m->copy.head.arg = m;
@@ -370,5 +389,6 @@ mf_broker *link_new(const link_options *options)
     mf_timer_init(&l->reply_timer, on_reply_overdue, l);
     mf_timer_init(&l->reconnect_timer, on_reconnect, l);
     mf_deferred_init(&l->closed_call, on_closed_call, l);
+    link_hints_init(l);
     return &l->broker;
 }

@@ -39,6 +39,13 @@ typedef struct link_hooks {
     void *arg;
 } link_hooks;
 
+/* A broker that needs time for what it is asked: requests of all links that share this wait for
+ * each other. Items are those of claims and of their ends, and what clients submit. */
+typedef struct link_service {
+    int64_t request_us, item_us;
+    int64_t busy_until_us;
+} link_service;
+
 enum { LINK_TO_BROKER = 1, LINK_TO_NODE = 2, LINK_BOTH_WAYS = 3 };
 
 typedef struct link_options {
@@ -47,7 +54,8 @@ typedef struct link_options {
     mf_broker *inner;      /* on the network's loop; the link closes it */
     int64_t delay_us;      /* each way, at most */
     int64_t reply_timeout_us;
-    double hint_loss; /* share of hints that get lost */
+    double hint_loss;      /* share of hints that get lost */
+    link_service *service; /* NULL: the broker answers at once */
     link_hooks hooks;
 } link_options;
 
@@ -64,5 +72,8 @@ void link_refuse(mf_broker *broker, bool refused);
 /* The node has ended: what it left in buffers arrives soon or never. */
 void link_bury(mf_broker *broker);
 void link_set_hint_loss(mf_broker *broker, double share);
+
+/* Of a request that has them, else 0. */
+size_t link_items(verb what, const mf_request *request);
 
 #endif

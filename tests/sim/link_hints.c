@@ -5,15 +5,33 @@
 
 #include "link_internal.h"
 
-typedef struct hint {
-    faulty_link *link;
+struct hint {
+    hint *next;
     void (*tell)(mf_watcher *watcher, const char *const *ids, size_t count);
     mf_node node; /* what has become of it, when that is the hint */
     bool is_node, gone;
-    mf_timer timer;
+    int64_t due_us;
     size_t count;
     const char *ids[];
-} hint;
+};
+
+static void append(hint **first, hint **last, hint *h)
+{
+    h->next = NULL;
+    if (*first == NULL)
+        *first = h;
+    else
+        (*last)->next = h;
+    *last = h;
+}
+
+static hint *take_first(hint **first)
+{
+    hint *h = *first;
+
+    *first = h->next;
+    return h;
+}
 
 static void tell(const hint *h, mf_watcher *watcher)
 {
@@ -25,20 +43,39 @@ static void tell(const hint *h, mf_watcher *watcher)
         watcher->command(watcher);
 }
 
-static void on_hint(void *arg)
+static void on_hints(void *arg)
 {
-    hint *h = arg;
+    faulty_link *l = arg;
 
-    if (h->link->watcher != NULL && h->link->up)
-        tell(h, h->link->watcher);
-    link_release(h->link);
-    free(h);
+    while (l->arrived_hints != NULL) {
+        hint *h = take_first(&l->arrived_hints);
+        if (l->watcher != NULL && l->up)
+            tell(h, l->watcher);
+        free(h);
+    }
+    link_release(l);
 }
 
-static void on_hint_arrives(void *arg)
+static void on_hints_due(void *arg)
 {
-    hint *h = arg;
-    mf_loop_post(h->link->options.node_loop, on_hint, h);
+    faulty_link *l = arg;
+    int64_t now = mf_loop_now_us(l->options.network_loop);
+
+    if (l->arrived_hints == NULL)
+        mf_loop_post(l->options.node_loop, on_hints, l);
+    else
+        link_release(l); /* the call that is under way will see them */
+    while (l->hints != NULL && l->hints->due_us <= now)
+        append(&l->arrived_hints, &l->last_arrived, take_first(&l->hints));
+    if (l->hints == NULL)
+        return;
+    l->alive++;
+    mf_timer_start(l->options.network_loop, &l->hint_timer, l->hints->due_us);
+}
+
+void link_hints_init(faulty_link *l)
+{
+    mf_timer_init(&l->hint_timer, on_hints_due, l);
 }
 
 static faulty_link *of_watcher(mf_watcher *watcher)
@@ -52,7 +89,7 @@ static bool gets_lost(faulty_link *l)
            (double)link_random_below(l, 999999) < l->options.hint_loss * 1e6;
 }
 
-static hint *copy_hint(faulty_link *l, const char *const *ids, size_t count)
+static hint *copy_hint(const char *const *ids, size_t count)
 {
     size_t bytes = sizeof(hint) + count * sizeof *ids;
 
@@ -60,7 +97,7 @@ static hint *copy_hint(faulty_link *l, const char *const *ids, size_t count)
         bytes += strlen(ids[i]) + 1;
     hint *h = calloc(1, bytes);
     char *text = (char *)&h->ids[count];
-    *h = (hint){.link = l, .count = count};
+    *h = (hint){.count = count};
     for (size_t i = 0; i < count; i++) {
         h->ids[i] = text;
         text = stpcpy(text, ids[i]) + 1;
@@ -69,18 +106,18 @@ static hint *copy_hint(faulty_link *l, const char *const *ids, size_t count)
 }
 
 /* In the order in which they were told. */
-static void send_hint(hint *h)
+static void send_hint(faulty_link *l, hint *h)
 {
-    faulty_link *l = h->link;
-    int64_t at =
-        mf_loop_now_us(l->options.network_loop) + link_random_below(l, l->options.delay_us);
+    mf_loop *network = l->options.network_loop;
 
-    if (at <= l->last_hint_us)
-        at = l->last_hint_us + 1;
-    l->last_hint_us = at;
+    h->due_us = mf_loop_now_us(network) + link_random_below(l, l->options.delay_us);
+    if (l->hints != NULL && h->due_us < l->last_hint->due_us)
+        h->due_us = l->last_hint->due_us;
+    append(&l->hints, &l->last_hint, h);
+    if (l->hints != h)
+        return;
     l->alive++;
-    mf_timer_init(&h->timer, on_hint_arrives, h);
-    mf_timer_start(l->options.network_loop, &h->timer, at);
+    mf_timer_start(network, &l->hint_timer, h->due_us);
 }
 
 static void pass_on(mf_watcher *inner, const char *const *ids, size_t count,
@@ -90,9 +127,9 @@ static void pass_on(mf_watcher *inner, const char *const *ids, size_t count,
 
     if (gets_lost(l))
         return;
-    hint *h = copy_hint(l, ids, count);
+    hint *h = copy_hint(ids, count);
     h->tell = slot;
-    send_hint(h);
+    send_hint(l, h);
 }
 
 static void on_inner_node(mf_watcher *inner, const mf_node *node, bool gone)
@@ -101,12 +138,12 @@ static void on_inner_node(mf_watcher *inner, const mf_node *node, bool gone)
 
     if (gets_lost(l))
         return;
-    hint *h = copy_hint(l, &node->name, 1);
+    hint *h = copy_hint(&node->name, 1);
     h->is_node = true;
     h->gone = gone;
     h->node = *node;
     h->node.name = h->ids[0];
-    send_hint(h);
+    send_hint(l, h);
 }
 
 static void on_inner_claimable(mf_watcher *inner, const char *const *ids, size_t count)

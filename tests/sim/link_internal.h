@@ -5,6 +5,7 @@
 #include "link.h"
 
 typedef struct message message;
+typedef struct hint hint;
 typedef struct faulty_link faulty_link;
 
 struct faulty_link {
@@ -12,10 +13,12 @@ struct faulty_link {
     link_options options;
     mf_watcher inner_watcher;
     mf_watcher *watcher;
-    mf_timer reply_timer, reconnect_timer;
+    mf_timer reply_timer, reconnect_timer, hint_timer;
     mf_deferred closed_call;
-    message *messages; /* not yet answered to the node, oldest first */
-    int64_t last_delivery_us, last_answer_us, last_hint_us;
+    message *messages;                  /* not yet answered to the node, oldest first */
+    hint *hints, *last_hint;            /* on their way, oldest first */
+    hint *arrived_hints, *last_arrived; /* at the node, which has not looked at them yet */
+    int64_t last_delivery_us, last_answer_us;
     size_t alive;    /* messages and hints that still name the link */
     int partitioned; /* LINK_... */
     int gap;         /* ways on which this connection has lost bytes: nothing behind them
@@ -34,6 +37,7 @@ struct message {
     verb what;
     mf_request *original;
     int64_t asked_us;
+    bool served; /* its time at the broker is over */
     bool delivered;
     bool again;       /* to be delivered once more when it has been answered */
     bool answer_lost; /* to be freed when the node gives up waiting */
@@ -80,6 +84,7 @@ static inline int64_t link_random_below(faulty_link *l, int64_t limit)
 void link_release(faulty_link *l);
 
 /* hints.c */
+void link_hints_init(faulty_link *l);
 void link_watch(mf_broker *broker, mf_watcher *watcher);
 void link_unwatch(mf_broker *broker, mf_watcher *watcher);
 

@@ -6,6 +6,21 @@
 
 #include "link_internal.h"
 
+size_t link_items(verb what, const mf_request *request)
+{
+    switch (what) {
+    case VERB_CLAIM:
+    case VERB_RELEASE:
+    case VERB_DONE:
+        return ((const mf_claims_request *)request)->count;
+    case VERB_SUBMIT:
+    case VERB_REMOVE:
+        return ((const mf_items_request *)request)->count;
+    default:
+        return 0;
+    }
+}
+
 /* On the way in. */
 
 static void copy_claims(message *m, mf_claim *const *claims, size_t count)
