@@ -1,104 +1,60 @@
-/* koalemosctl: looking, removing, commanding. */
+/* koalemosctl: looking at tasks and nodes, removing, commanding. */
 #include "actions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static int complain(const mf_error *error)
+int action_complain(const mf_error *error)
 {
     fprintf(stderr, "koalemosctl: %s\n", error->text);
     return 1;
 }
 
 /* `code` is what the call itself returned; `status` what its callback made of the answer. */
-static int finish(mf_client *client, int code, const mf_error *error, const int *status)
+int action_finish(const action_order *order, int code, const mf_error *error, const int *status)
 {
     if (code != MF_OK)
-        return complain(error);
-    mf_client_wait(client, NULL);
+        return action_complain(error);
+    mf_client_wait(order->client, NULL);
     return *status;
 }
 
-static void on_items(const mf_error *error, const mf_item_result *items, size_t count, void *arg)
+void action_on_items(const mf_error *error, const mf_item_result *items, size_t count, void *arg)
 {
     int *status = arg;
 
     if (error != NULL) {
-        *status = complain(error);
+        *status = action_complain(error);
     } else if (count == 1 && items[0].code != MF_OK) {
         fprintf(stderr, "koalemosctl: %s: %s\n", items[0].id, mf_strerror(items[0].code));
         *status = 1;
     }
 }
 
-int action_remove(mf_client *client, const char *id)
+int action_remove(const action_order *order)
 {
     mf_error error;
     int status = 0;
-    int code = mf_client_remove(client, &id, 1, on_items, &status, &error);
-    return finish(client, code, &error, &status);
-}
-
-typedef struct revival {
-    mf_client *client;
-    int status;
-} revival;
-
-static void on_revived(const mf_error *error, const mf_item_result *items, size_t count, void *arg)
-{
-    revival *r = arg;
-    on_items(error, items, count, &r->status);
-}
-
-/* A task that is gone would be submitted anew: only one that is there is revived, as it is. */
-static void on_found(const mf_error *error, const mf_task_record *tasks, size_t count, bool last,
-                     void *arg)
-{
-    revival *r = arg;
-    mf_error failure;
-
-    (void)count;
-    (void)last;
-    if (error != NULL) {
-        r->status = complain(error);
-        return;
-    }
-    const mf_item_result missing = {.id = tasks[0].id, .code = MF_EGONE};
-    const mf_task_spec task = {.id = tasks[0].id, .properties = tasks[0].properties};
-    if (tasks[0].code == MF_EGONE)
-        on_items(NULL, &missing, 1, &r->status);
-    else if (mf_client_revive(r->client, &task, 1, on_revived, r, &failure) != MF_OK)
-        r->status = complain(&failure);
-}
-
-int action_revive(mf_client *client, const char *id)
-{
-    revival r = {.client = client};
-    mf_error error;
-    int code = mf_client_lookup(client, &id, 1, on_found, &r, &error);
-
-    if (code != MF_OK)
-        return complain(&error);
-    mf_client_wait(client, NULL); /* for what was looked up, */
-    mf_client_wait(client, NULL); /* then for what it led to */
-    return r.status;
+    int code =
+        mf_client_remove(order->client, &order->subject, 1, action_on_items, &status, &error);
+    return action_finish(order, code, &error, &status);
 }
 
 static void on_explained(const mf_error *error, const mf_placement *placement, void *arg)
 {
     if (error != NULL)
-        *(int *)arg = complain(error);
+        *(int *)arg = action_complain(error);
     else
         printf("%s: %s\n", placement->id, placement->text);
 }
 
-int action_explain(mf_client *client, const char *id)
+int action_explain(const action_order *order)
 {
     mf_error error;
     int status = 0;
-    int code = mf_client_explain(client, id, 0, on_explained, &status, &error);
-    return finish(client, code, &error, &status);
+    int code = mf_client_explain(order->client, order->subject, 0, on_explained, &status, &error);
+    return action_finish(order, code, &error, &status);
 }
 
 static void on_tasks(const mf_error *error, const mf_task_record *tasks, size_t count, bool last,
@@ -106,7 +62,7 @@ static void on_tasks(const mf_error *error, const mf_task_record *tasks, size_t 
 {
     (void)last;
     if (error != NULL) {
-        *(int *)arg = complain(error);
+        *(int *)arg = action_complain(error);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -119,28 +75,28 @@ static void on_tasks(const mf_error *error, const mf_task_record *tasks, size_t 
     }
 }
 
-int action_list(mf_client *client)
+int action_list(const action_order *order)
 {
     mf_error error;
     int status = 0;
-    int code = mf_client_tasks(client, on_tasks, &status, &error);
-    return finish(client, code, &error, &status);
+    int code = mf_client_tasks(order->client, on_tasks, &status, &error);
+    return action_finish(order, code, &error, &status);
 }
 
 static void on_nodes(const mf_error *error, const mf_node *nodes, size_t count, void *arg)
 {
     if (error != NULL)
-        *(int *)arg = complain(error);
+        *(int *)arg = action_complain(error);
     for (size_t i = 0; error == NULL && i < count; i++)
         printf("%s\t%" PRIu64 "\n", nodes[i].name, nodes[i].tasks);
 }
 
-int action_nodes(mf_client *client)
+int action_nodes(const action_order *order)
 {
     mf_error error;
     int status = 0;
-    int code = mf_client_nodes(client, on_nodes, &status, &error);
-    return finish(client, code, &error, &status);
+    int code = mf_client_nodes(order->client, on_nodes, &status, &error);
+    return action_finish(order, code, &error, &status);
 }
 
 static int read_command(mf_command *out, char **operands)
@@ -163,20 +119,20 @@ static int read_command(mf_command *out, char **operands)
 static void on_sent(const mf_error *error, void *arg)
 {
     if (error != NULL)
-        *(int *)arg = complain(error);
+        *(int *)arg = action_complain(error);
 }
 
-int action_command(mf_client *client, const char *node, char **operands)
+int action_command(const action_order *order)
 {
     mf_command command;
     mf_error error;
     int status = 0;
 
-    if (read_command(&command, operands) != 0) {
+    if (read_command(&command, order->operands) != 0) {
         fprintf(stderr, "koalemosctl: --command: must be followed by freeze, unfreeze, balance, "
                         "drain, undrain or stop_task ID\n");
         return 2;
     }
-    int code = mf_client_command(client, node, &command, on_sent, &status, &error);
-    return finish(client, code, &error, &status);
+    int code = mf_client_command(order->client, order->subject, &command, on_sent, &status, &error);
+    return action_finish(order, code, &error, &status);
 }

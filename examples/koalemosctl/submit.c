@@ -13,6 +13,7 @@
 typedef struct task_batch {
     mf_task_spec *tasks; /* strings are the batch's */
     size_t count;
+    int64_t not_before_us;
     int status;
 } task_batch;
 
@@ -41,7 +42,8 @@ static int add_task(task_batch *batch, char *id, char **arguments)
         free(properties);
         return 1;
     }
-    batch->tasks[batch->count++] = (mf_task_spec){.id = id, .properties = properties};
+    batch->tasks[batch->count++] =
+        (mf_task_spec){.id = id, .properties = properties, .not_before_us = batch->not_before_us};
     return 0;
 }
 
@@ -89,13 +91,14 @@ static int submit(mf_client *client, task_batch *batch)
     return batch->status;
 }
 
-int action_submit(mf_client *client, const char *id, char **arguments)
+int action_submit(const action_order *order)
 {
-    task_batch batch = {NULL, 0, 0};
+    task_batch batch = {.not_before_us = order->not_before_us};
+    char *id = order->id != NULL ? strdup(order->id) : make_id(NULL, 0);
 
-    int status = add_task(&batch, id != NULL ? strdup(id) : make_id(NULL, 0), arguments);
+    int status = add_task(&batch, id, order->operands);
     if (status == 0)
-        status = submit(client, &batch);
+        status = submit(order->client, &batch);
     clear(&batch);
     return status;
 }
@@ -115,9 +118,10 @@ static int add_line(task_batch *batch, const char *line, size_t number, const ch
     return status;
 }
 
-int action_batch(mf_client *client, const char *path, const char *prefix)
+int action_batch(const action_order *order)
 {
-    task_batch batch = {NULL, 0, 0};
+    const char *path = order->subject;
+    task_batch batch = {.not_before_us = order->not_before_us};
     char *line = NULL;
     size_t size = 0;
     int status = 0;
@@ -128,9 +132,9 @@ int action_batch(mf_client *client, const char *path, const char *prefix)
         return 1;
     }
     for (size_t number = 1; status == 0 && getline(&line, &size, file) >= 0; number++)
-        status = add_line(&batch, line, number, prefix);
+        status = add_line(&batch, line, number, order->id);
     if (status == 0)
-        status = submit(client, &batch);
+        status = submit(order->client, &batch);
     free(line);
     if (file != stdin)
         fclose(file);

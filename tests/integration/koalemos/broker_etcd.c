@@ -33,3 +33,8 @@ int broker_takeover_ms(void)
 {
     return 2000;
 }
+
+bool broker_keeps_states(void)
+{
+    return false;
+}

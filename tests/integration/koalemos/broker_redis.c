@@ -32,3 +32,8 @@ int broker_takeover_ms(void)
 {
     return 1000;
 }
+
+bool broker_keeps_states(void)
+{
+    return true;
+}

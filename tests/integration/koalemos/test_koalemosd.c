@@ -272,6 +272,92 @@ static void test_ctl(void **state)
     stop_node(f, B);
 }
 
+/* Runs koalemosctl until it says so. */
+static bool ctl_says(koalemos_fixture *f, const char *const *arguments, const char *wanted)
+{
+    return koalemos_ctl(f, arguments) == 0 && koalemos_has(f, "ctl", wanted);
+}
+
+static void assert_ctl(koalemos_fixture *f, int status, const char *option, const char *subject,
+                       const char *first, const char *second)
+{
+    const char *const arguments[] = {option, subject, first, second, NULL};
+    assert_int_equal(koalemos_ctl(f, arguments), status);
+}
+
+/* With states a task is paused, put to sleep, killed, revived and erased by koalemosctl, as its
+ * process comes and goes. */
+static void test_states(void **state)
+{
+    koalemos_fixture *f = *state;
+    static const char *const stateful[] = {"--stateful", NULL};
+    static const char *const submit[] = {"--id", "t", "sleep", "100", NULL};
+    static const char *const look[] = {"--state", "t", NULL};
+    static const char *const paused[] = {"--states", "paused", NULL};
+
+    if (!broker_keeps_states())
+        skip();
+    koalemos_start(f, A, stateful);
+    assert_int_equal(koalemos_ctl(f, submit), 0);
+    KOALEMOS_AWAIT(f, koalemos_count(f, A, RUNNING) == 1);
+    assert_ctl(f, 0, "--tell", "t", "pause", NULL);
+    KOALEMOS_AWAIT(f, ctl_says(f, paused, "t\t{\"state\":\"paused\"}\n"));
+    assert_int_equal(koalemos_count(f, A, "signal 2 (Interrupt)"), 1);
+    assert_ctl(f, 0, "--tell", "t", "sleep", "+1");
+    KOALEMOS_AWAIT(f, koalemos_count(f, A, RUNNING) == 2);
+    assert_ctl(f, 0, "--tell", "t", "kill", NULL);
+    KOALEMOS_AWAIT(f, ctl_says(f, look, "killed"));
+    KOALEMOS_AWAIT(f, koalemos_ctl(f, (const char *[]){"--revive", "t", NULL}) == 1);
+    assert_log_has(f, "ctl", "t: no such task; say its command");
+    assert_ctl(f, 0, "--revive", "t", "sleep", "100");
+    KOALEMOS_AWAIT(f, koalemos_count(f, A, RUNNING) == 3);
+    assert_ctl(f, 0, "--erase", "t", NULL, NULL);
+    KOALEMOS_AWAIT(f, koalemos_count(f, A, "\"event\":\"process-ended\"") == 3);
+    assert_ctl(f, 1, "--state", "t", NULL, NULL);
+    assert_ctl(f, 2, "--tell", "t", "sleep", NULL);
+    assert_ctl(f, 2, "--tell", "t", "sleep", "soon");
+    assert_ctl(f, 2, "--states", "asleep", NULL, NULL);
+    stop_node(f, A);
+}
+
+/* With states a command that fails is run again, until it has failed too often; its errors are
+ * kept. */
+static void test_failures(void **state)
+{
+    koalemos_fixture *f = *state;
+    static const char *const stateful[] = {"--stateful",   "--retry-s", "1",
+                                           "--max-errors", "2",         NULL};
+    static const char *const failed[] = {"--states", "failed", NULL};
+
+    if (!broker_keeps_states())
+        skip();
+    koalemos_start(f, A, stateful);
+    koalemos_add(f, "sh -c 'exit 3'");
+    koalemos_submit(f, "f");
+    KOALEMOS_AWAIT(f, ctl_says(f, failed, "f-1\t{\"state\":\"failed\""));
+    assert_int_equal(koalemos_count(f, A, RUNNING), 2);
+    assert_log_has(f, "ctl", "\"error\":\"exit status 3\"}");
+    stop_node(f, A);
+}
+
+/* A task submitted for later does not run before its time. */
+static void test_later(void **state)
+{
+    koalemos_fixture *f = *state;
+    static const char *const later[] = {"--id", "later", "--at", "+1", "echo", "x", NULL};
+    static const char *const never[] = {"--at", "tomorrow", "echo", "x", NULL};
+
+    koalemos_start(f, A, NULL);
+    int64_t before = koalemos_now_us();
+    assert_int_equal(koalemos_ctl(f, later), broker_keeps_states() ? 0 : 1);
+    if (broker_keeps_states()) {
+        KOALEMOS_AWAIT(f, koalemos_done(f) == 1);
+        assert_true(koalemos_now_us() - before >= 1000000);
+    }
+    assert_int_equal(koalemos_ctl(f, never), 2);
+    stop_node(f, A);
+}
+
 #define KOALEMOS_TEST(name) cmocka_unit_test_setup_teardown(name, koalemos_setup, koalemos_teardown)
 
 int main(void)
@@ -287,6 +373,9 @@ int main(void)
         KOALEMOS_TEST(test_name_in_use),
         KOALEMOS_TEST(test_unreachable),
         KOALEMOS_TEST(test_ctl),
+        KOALEMOS_TEST(test_states),
+        KOALEMOS_TEST(test_failures),
+        KOALEMOS_TEST(test_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,12 @@
+/* Times on the command line. */
+#ifndef KOALEMOSCTL_WHEN_H
+#define KOALEMOSCTL_WHEN_H
+
+#include <stdint.h>
+
+/* Reads "+90", seconds from now, "+90m", "+2h", "+1d", or a time as in RFC 3339, such as
+ * 2030-01-31T12:00:00Z, into microseconds since 1970-01-01 UTC. Returns 0, or -1 after telling the
+ * error on stderr; `what` begins its text. */
+int when_parse(int64_t *wall_us, const char *what, const char *text);
+
+#endif
