@@ -20,6 +20,7 @@ typedef struct bench_options {
     long seconds;
     long rounds;
     long properties; /* bytes of JSON in each task */
+    bool realtime;
     bool json;
     bool check;
     bool help;

@@ -1,4 +1,6 @@
 /* metafora-bench: measures what the library does to a broker, and what it costs. */
+#include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,9 +66,21 @@ static void print_scenario_help(const bench_scenario *scenario)
     options_print(scenario);
 }
 
+/* Processes that are started later inherit it. */
+static void outrank_other_programs(void)
+{
+    const struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    if (sched_setscheduler(0, SCHED_RR, &lowest) != 0)
+        bench_fail("--realtime: %s", strerror(errno));
+}
+
 static int run(const bench_scenario *scenario, const bench_options *options)
 {
     bench_report *report = report_new(scenario->name);
+    if (options->realtime) {
+        outrank_other_programs();
+        report_text(report, "scheduling", "realtime");
+    }
     scenario->run(options, report);
     if (!scenario->hidden)
         report_print(report, options->json);

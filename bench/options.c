@@ -38,6 +38,10 @@ static const option_row table[] = {
     {"--properties", OPTION_NUMBER, FIELD(properties), "BYTES",
      "JSON properties of each task, 2 bytes or more; none unless given", .least = 2,
      .most = 1048576, .everywhere = true},
+    {"--realtime", OPTION_FLAG, FIELD(realtime), NULL,
+     "run the program and its server before all other programs (SCHED_RR), so that these lengthen "
+     "no time; takes the right to do so, as root has it",
+     .everywhere = true},
     {"--json", OPTION_FLAG, FIELD(json), NULL, "end with one line that is a JSON object",
      .everywhere = true},
     {"--check", OPTION_FLAG, FIELD(check), NULL, "exit with status 3 when a target is missed",

@@ -173,5 +173,6 @@ int main(int argc, char **argv)
                                .age_commands = age_commands,
                                .forget_everything = forget_everything,
                            }};
+    process_outrank_others();
     return contract_run(&redis.fixture, argc > 1 ? argv[1] : NULL);
 }

@@ -319,5 +319,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hints_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_tasks, setup, teardown),
     };
+    process_outrank_others();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -106,6 +107,13 @@ static void run_child(const char *const *argv, int output, pid_t parent)
     execvp(argv[0], (char *const *)argv);
     dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);
+}
+
+void process_outrank_others(void)
+{
+    const struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+
+    (void)sched_setscheduler(0, SCHED_RR, &lowest);
 }
 
 void process_start(process *p, const char *const *argv, const char *output)

@@ -27,6 +27,10 @@ void directory_remove(char *path);
  * outgoing connections. */
 int free_port(void);
 
+/* Runs this process, and those that it starts later, before all other programs, so that these
+ * lengthen no time that a test has a bound for. Without the right to do so nothing changes. */
+void process_outrank_others(void);
+
 /* Starts argv[0], looked for in PATH; argv ends with NULL. Its output is appended to `output`. */
 void process_start(process *p, const char *const *argv, const char *output);
 
