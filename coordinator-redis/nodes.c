@@ -5,7 +5,9 @@
  * listing of all nodes, a second or so after the last one: a script publishes it, so that one
  * node's asking serves them all. One whose subscription is down asks for itself, and reads the
  * answer. */
+#include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,13 +31,36 @@ struct mf_known_node {
     char token[];
 };
 
+/* Weights are written and read as in the "C" locale: programs of one cluster may have others. */
+
+void mf__redis_weight(mf_redis *redis, double weight)
+{
+    char text[32];
+    locale_t c = newlocale(LC_ALL_MASK, "C", NULL);
+    locale_t before = uselocale(c);
+
+    snprintf(text, sizeof text, "%.17g", weight);
+    uselocale(before);
+    freelocale(c);
+    mf__redis_text(redis, text);
+}
+
+static double parse_weight(const char *text, char **end)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", NULL);
+    double weight = strtod_l(text, end, c);
+
+    freelocale(c);
+    return weight;
+}
+
 /* A node as it is told: "<tasks> <weight> <name>", taken apart in place. */
 static bool parse_node(char *text, mf_node *out)
 {
     char *weight, *end;
 
     out->tasks = strtoull(text, &weight, 10);
-    out->weight = strtod(weight, &end);
+    out->weight = parse_weight(weight, &end);
     if (weight == text || *weight != ' ' || end == weight || *end != ' ' || !isfinite(out->weight))
         return false;
     out->name = end + 1;

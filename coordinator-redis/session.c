@@ -15,7 +15,6 @@ static void write_join(mf_redis *redis, mf_request *head)
 {
     const mf_join_request *request = (const mf_join_request *)head;
     const mf_session *session = request->session;
-    char weight[32];
 
     mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
     mf__redis_key(redis, MF_KEY_SESSIONS);
@@ -24,8 +23,7 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
-    snprintf(weight, sizeof weight, "%.17g", session->weight);
-    mf__redis_text(redis, weight);
+    mf__redis_weight(redis, session->weight);
     mf__redis_text(redis, session->node);
     mf__redis_text(redis, request->takeover ? "1" : "0");
     mf__redis_channel(redis);
