@@ -42,9 +42,10 @@ typedef struct mf_broker_options {
  * metafora-etcd); `url` NULL means that driver's default. `embedded://` works in every program.
  *
  * URLs: redis://[user:password@]host[:6379][/db], rediss://...,
- * unix://[user:password@]/path[?db=N], embedded://[name]. Percent-encoding is decoded in user,
- * password and path. A query may set connect_timeout_ms, reply_timeout_ms, wait_replicas,
- * max_crashes, tls_ca_file, tls_cert_file, tls_key_file.
+ * unix://[user:password@]/path[?db=N], etcd://[user:password@]host[:2379][,host...], etcds://...,
+ * embedded://[name]. Percent-encoding is decoded in user, password and path. A query may set
+ * connect_timeout_ms, reply_timeout_ms, wait_replicas, max_crashes, tls_ca_file, tls_cert_file,
+ * tls_key_file; for etcd max_txn_ops.
  *
  * Returns at once; the connection is made by the loop. MF_EINVAL names the field and the rule,
  * never the password. */
