@@ -37,7 +37,7 @@ static void check_service(sim *s)
 
     for (int i = 0; i < s->options.tasks; i++) {
         truth *t = &s->truths[i];
-        if (!t->exists || truth_owners(t) > 0) {
+        if (!t->exists || truth_owners(s, t) > 0) {
             t->unserved_us = 0;
             continue;
         }
@@ -66,7 +66,7 @@ static bool settled(sim *s, char *why, size_t size)
 {
     for (int i = 0; i < s->options.tasks; i++) {
         truth *t = &s->truths[i];
-        size_t owners = truth_owners(t);
+        size_t owners = truth_owners(s, t);
         if (owners == (size_t)t->exists)
             continue;
         snprintf(why, size, "task %s %s and runs on %zu nodes", t->id,
@@ -185,15 +185,15 @@ static bool survive(sim *s)
     life *l = s->places[sim_pick(s, s->options.nodes)].current;
 
     for (int i = 0; i < s->options.tasks; i++) {
-        const handling *h = s->truths[i].runs;
-        s->truths[i].orphaned = h != NULL && h->life == l;
+        truth *t = &s->truths[i];
+        t->orphaned = s->stateful ? stateful_holds(l, t) : t->runs != NULL && t->runs->life == l;
     }
     sim_trace(s, "%s is killed", s->places[l->name].name);
     life_kill(l);
     if (!sim_run_for(s, takeover_us))
         return false;
     for (int i = 0; i < s->options.tasks && s->options.nodes > 1; i++)
-        if (s->truths[i].orphaned)
+        if (s->truths[i].orphaned && (!s->stateful || truth_owners(s, &s->truths[i]) == 0))
             sim_violated(s, "G4: task %s has not started %.1f s after its node's death",
                          s->truths[i].id, (double)takeover_us / 1e6);
     return !sim_failed(s);
@@ -213,6 +213,7 @@ void calm_check(sim *s)
         !become(s, balanced, BALANCED_MS, "balance") || !stay_quiet(s))
         return;
     check_commands(s);
+    stateful_check(s);
     if (!survive(s))
         return;
     audit_now(s);

@@ -268,7 +268,10 @@ static void befall(sim *s)
         crash_or_leave(s);
         break;
     case 31 ... 38:
-        work_submit(s);
+        if (s->stateful && sim_pick(s, 2) == 0)
+            stateful_revive(s);
+        else
+            work_submit(s);
         break;
     case 39 ... 41:
         work_remove(s);
@@ -277,7 +280,10 @@ static void befall(sim *s)
         work_command(s);
         break;
     default:
-        stop_one(s);
+        if (s->stateful && sim_pick(s, 3) != 0)
+            stateful_tell(s);
+        else
+            stop_one(s);
     }
 }
 

@@ -79,7 +79,11 @@ void life_end_handlers(life *l, bool stuck_only)
 
     for (size_t i = c->running_count; i-- > 0;) {
         handling *h = i < c->running_count ? mf_task_data(c->running[i]) : NULL;
-        if (h != NULL && (!stuck_only || h->never_ends))
+        if (h == NULL || (stuck_only && !h->never_ends))
+            continue;
+        if (l->sim->stateful)
+            stateful_end_run(h);
+        else
             end_task(h);
     }
 }
@@ -235,7 +239,7 @@ static void open_consumer(life *l)
     options.reclaim_delay_ms = 500;
     options.balance_interval_ms = SIM_BALANCE_MS;
     options.restart_grace_ms = SIM_RESTART_GRACE_MS;
-    options.handler = mf_evented_handler(on_start, on_stop, l);
+    options.handler = s->stateful ? stateful_handler(l) : mf_evented_handler(on_start, on_stop, l);
     options.on_event = on_event;
     options.payload = l;
     if (mf_consumer_open(&l->consumer, &options, NULL) != MF_OK)

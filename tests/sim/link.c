@@ -210,6 +210,11 @@ ASK(ask_nodes, mf_nodes_request, VERB_NODES)
 ASK(ask_submit, mf_items_request, VERB_SUBMIT)
 ASK(ask_remove, mf_items_request, VERB_REMOVE)
 ASK(ask_send, mf_send_request, VERB_SEND)
+ASK(ask_load, mf_load_request, VERB_LOAD)
+ASK(ask_store, mf_store_request, VERB_STORE)
+ASK(ask_mail, mf_mail_request, VERB_MAIL)
+ASK(ask_tell, mf_items_request, VERB_TELL)
+ASK(ask_forget, mf_items_request, VERB_FORGET)
 #undef ASK
 
 /* Breaking and healing. */
@@ -375,6 +380,11 @@ static const mf_broker_operations operations = {
     .remove = ask_remove,
     .nodes = ask_nodes,
     .send = ask_send,
+    .load = ask_load,
+    .store = ask_store,
+    .mail = ask_mail,
+    .tell = ask_tell,
+    .forget = ask_forget,
 };
 
 mf_broker *link_new(const link_options *options)

@@ -24,7 +24,12 @@ typedef enum verb {
     VERB_NODES,
     VERB_SUBMIT,
     VERB_REMOVE,
-    VERB_SEND
+    VERB_SEND,
+    VERB_LOAD,
+    VERB_STORE,
+    VERB_MAIL,
+    VERB_TELL,
+    VERB_FORGET
 } verb;
 
 /* Places on a request's way at which the owner of the link may look at it, or

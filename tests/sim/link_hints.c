@@ -9,7 +9,7 @@ struct hint {
     hint *next;
     void (*tell)(mf_watcher *watcher, const char *const *ids, size_t count);
     mf_node node; /* what has become of it, when that is the hint */
-    bool is_node, gone;
+    bool is_node, gone, is_mail;
     int64_t due_us;
     size_t count;
     const char *ids[];
@@ -39,7 +39,9 @@ static void tell(const hint *h, mf_watcher *watcher)
         watcher->node_changed(watcher, &h->node, h->gone);
     else if (h->tell != NULL)
         h->tell(watcher, h->ids, h->count);
-    else
+    else if (h->is_mail && watcher->mail != NULL)
+        watcher->mail(watcher);
+    else if (!h->is_mail)
         watcher->command(watcher);
 }
 
@@ -167,6 +169,17 @@ static void on_inner_removed(mf_watcher *inner, const char *const *ids, size_t c
         pass_on(inner, ids, count, watcher->removed);
 }
 
+static void on_inner_mail(mf_watcher *inner)
+{
+    faulty_link *l = of_watcher(inner);
+
+    if (gets_lost(l))
+        return;
+    hint *h = copy_hint(NULL, 0);
+    h->is_mail = true;
+    send_hint(l, h);
+}
+
 static void on_inner_command(mf_watcher *inner)
 {
     pass_on(inner, NULL, 0, NULL);
@@ -202,6 +215,7 @@ void link_watch(mf_broker *broker, mf_watcher *watcher)
             .taken = on_inner_taken,
             .removed = on_inner_removed,
             .command = on_inner_command,
+            .mail = on_inner_mail,
             .node_changed = on_inner_node,
         };
     l->options.inner->operations->watch(l->options.inner, &l->inner_watcher);

@@ -53,6 +53,9 @@ struct message {
         mf_nodes_request nodes;
         mf_items_request items;
         mf_send_request send;
+        mf_load_request load;
+        mf_store_request store;
+        mf_mail_request mail;
     } copy;
     mf_session session;
     char node[32]; /* its name */
@@ -61,7 +64,7 @@ struct message {
     mf_claim **claim_pointers;
     mf_item *item_copies;
     mf_lost_claim *lost;
-    char *text; /* of a command */
+    char *text; /* of a command, or what a request about states points to */
     void *records;
     char token[33];
 };
@@ -74,6 +77,13 @@ void message_copy_out(message *m); /* the answer, to the node */
 void message_forget(message *m);   /* the answer, so that the request can be delivered again */
 void message_free(message *m);
 void message_deliver(message *m, mf_broker *to);
+
+void link_copy_session(message *m, mf_session **session);
+
+/* link_states.c: the same for VERB_LOAD, VERB_STORE and VERB_MAIL */
+void link_states_copy_in(message *m);
+void link_states_keep(message *m);
+void link_states_copy_out(message *m);
 
 static inline int64_t link_random_below(faulty_link *l, int64_t limit)
 {

@@ -37,7 +37,7 @@ static void copy_claims(message *m, mf_claim *const *claims, size_t count)
     }
 }
 
-static void copy_session(message *m, mf_session **session)
+void link_copy_session(message *m, mf_session **session)
 {
     m->session = **session;
     snprintf(m->node, sizeof m->node, "%s", m->session.node);
@@ -50,7 +50,7 @@ static void copy_renew(message *m)
     mf_renew_request *renew = &m->copy.renew;
 
     *renew = *(mf_renew_request *)m->original;
-    copy_session(m, &renew->session);
+    link_copy_session(m, &renew->session);
     if (renew->lease == NULL)
         return;
     copy_claims(m, renew->lease->claims, renew->count);
@@ -68,8 +68,11 @@ static void copy_items(message *m)
     strcpy(m->token, items->token);
     items->token = m->token;
     m->item_copies = calloc(items->count, sizeof *m->item_copies);
-    for (size_t i = 0; i < items->count; i++)
-        m->item_copies[i].id = strdup(items->items[i].id);
+    for (size_t i = 0; i < items->count; i++) {
+        const mf_item *item = &items->items[i];
+        m->item_copies[i].id = strdup(item->id);
+        m->item_copies[i].properties = item->properties != NULL ? strdup(item->properties) : NULL;
+    }
     items->items = m->item_copies;
 }
 
@@ -91,11 +94,11 @@ void message_copy_in(message *m)
     switch (m->what) {
     case VERB_JOIN:
         m->copy.join = *(mf_join_request *)m->original;
-        copy_session(m, &m->copy.join.session);
+        link_copy_session(m, &m->copy.join.session);
         break;
     case VERB_LEAVE:
         m->copy.leave = *(mf_session_request *)m->original;
-        copy_session(m, &m->copy.leave.session);
+        link_copy_session(m, &m->copy.leave.session);
         break;
     case VERB_RENEW:
         copy_renew(m);
@@ -104,7 +107,7 @@ void message_copy_in(message *m)
     case VERB_RELEASE:
     case VERB_DONE:
         m->copy.claims = *(mf_claims_request *)m->original;
-        copy_session(m, &m->copy.claims.session);
+        link_copy_session(m, &m->copy.claims.session);
         copy_claims(m, m->copy.claims.claims, m->copy.claims.count);
         m->copy.claims.claims = m->claim_pointers;
         break;
@@ -113,17 +116,24 @@ void message_copy_in(message *m)
         break;
     case VERB_RECEIVE:
         m->copy.receive = *(mf_receive_request *)m->original;
-        copy_session(m, &m->copy.receive.session);
+        link_copy_session(m, &m->copy.receive.session);
         break;
     case VERB_NODES:
         m->copy.nodes = *(mf_nodes_request *)m->original;
         break;
     case VERB_SUBMIT:
     case VERB_REMOVE:
+    case VERB_TELL:
+    case VERB_FORGET:
         copy_items(m);
         break;
     case VERB_SEND:
         copy_send(m);
+        break;
+    case VERB_LOAD:
+    case VERB_STORE:
+    case VERB_MAIL:
+        link_states_copy_in(m);
         break;
     }
 }
@@ -168,6 +178,21 @@ void message_deliver(message *m, mf_broker *to)
         break;
     case VERB_SEND:
         o->send(to, &m->copy.send);
+        break;
+    case VERB_LOAD:
+        o->load(to, &m->copy.load);
+        break;
+    case VERB_STORE:
+        o->store(to, &m->copy.store);
+        break;
+    case VERB_MAIL:
+        o->mail(to, &m->copy.mail);
+        break;
+    case VERB_TELL:
+        o->tell(to, &m->copy.items);
+        break;
+    case VERB_FORGET:
+        o->forget(to, &m->copy.items);
         break;
     }
 }
@@ -234,6 +259,8 @@ void message_keep(message *m)
         keep_nodes(m);
     else if (m->what == VERB_RECEIVE)
         keep_commands(m);
+    else
+        link_states_keep(m);
 }
 
 /* On the way out. */
@@ -307,8 +334,15 @@ void message_copy_out(message *m)
         break;
     case VERB_SUBMIT:
     case VERB_REMOVE:
+    case VERB_TELL:
+    case VERB_FORGET:
         for (size_t i = 0; i < m->copy.items.count; i++)
             ((mf_items_request *)original)->items[i].result = m->item_copies[i].result;
+        break;
+    case VERB_LOAD:
+    case VERB_STORE:
+    case VERB_MAIL:
+        link_states_copy_out(m);
         break;
     case VERB_LEAVE:
     case VERB_SEND:
@@ -333,6 +367,12 @@ void message_forget(message *m)
     m->records = NULL;
 }
 
+static void free_item(const mf_item *item)
+{
+    free((char *)item->id);
+    free((char *)item->properties);
+}
+
 void message_free(message *m)
 {
     faulty_link *l = m->link;
@@ -341,7 +381,7 @@ void message_free(message *m)
     for (size_t i = 0; m->claim_copies != NULL && i < claim_count(m); i++)
         free((char *)m->claim_copies[i].id);
     for (size_t i = 0; m->item_copies != NULL && i < m->copy.items.count; i++)
-        free((char *)m->item_copies[i].id);
+        free_item(&m->item_copies[i]);
     free(m->claim_copies);
     free(m->claim_pointers);
     free(m->item_copies);

@@ -16,6 +16,7 @@ static const struct {
     [MUTATION_DEADLINE_FROM_ANSWER] = {"deadline-from-answer",
                                        "deadlines count from the answer, not from the request"},
     [MUTATION_RELEASE_UNFENCED] = {"release-unfenced", "whoever releases a task, it is released"},
+    [MUTATION_STATE_UNFENCED] = {"state-unfenced", "whoever writes a task's state, it is written"},
     [MUTATION_LOSS_NOT_TOLD] = {"loss-not-told", "renewals do not tell which claims are lost"},
     [MUTATION_NO_RECONCILE] = {"no-reconcile", "hints get lost, and listings show nothing"},
     [MUTATION_CLAIM_WITHOUT_TOKEN] = {"claim-without-token",
@@ -59,11 +60,16 @@ void mutation_reaches_node(void *arg, verb what, mf_request *request)
         request->sent_us = mf_loop_now_us(l->loop);
 }
 
-/* A release in the name of whoever has the task. */
+/* A release, or a write of the state, in the name of whoever has the task. */
 typedef struct forgery {
-    mf_claims_request request;
+    union {
+        mf_request head;
+        mf_claims_request release;
+        mf_store_request store;
+    } request; /* first */
     mf_session session;
     mf_claim claim, *claims[1];
+    mf_write write;
 } forgery;
 
 static void on_forged(mf_request *request)
@@ -80,38 +86,61 @@ static const life *owner_of(const sim *s, const truth *t)
     return NULL;
 }
 
-static void forge_release(sim *s, truth *t)
+/* NULL: nobody has it, or who has it is the one that asks. */
+static forgery *begin_forgery(sim *s, const truth *t, const mf_session *asks)
 {
     const life *owner = owner_of(s, t);
 
-    if (owner == NULL)
-        return;
+    if (!t->held || strcmp(t->token, asks->token) == 0 || owner == NULL)
+        return NULL;
     forgery *f = calloc(1, sizeof *f);
     f->session = owner->consumer->coordinator->session;
+    f->request.head.done = on_forged;
+    return f;
+}
+
+static void forge_release(sim *s, const mf_claims_request *claims, size_t index)
+{
+    truth *t = truth_of(s, claims->claims[index]->id);
+    forgery *f = begin_forgery(s, t, claims->session);
+
+    if (f == NULL)
+        return;
     f->claim = (mf_claim){.id = t->id, .fence = t->fence};
     f->claims[0] = &f->claim;
-    f->request = (mf_claims_request){
-        .request = {.done = on_forged},
-        .session = &f->session,
-        .claims = f->claims,
-        .count = 1,
-    };
+    f->request.release.session = &f->session;
+    f->request.release.claims = f->claims;
+    f->request.release.count = 1;
     sim_trace(s, "broken rule: %s is released by another", t->id);
-    s->direct->operations->release(s->direct, &f->request);
+    s->direct->operations->release(s->direct, &f->request.release);
+}
+
+static void forge_state(sim *s, const mf_store_request *store, size_t index)
+{
+    truth *t = truth_of(s, store->writes[index].id);
+    forgery *f = begin_forgery(s, t, store->session);
+
+    if (f == NULL)
+        return;
+    f->write = store->writes[index];
+    f->write.fence = t->fence;
+    f->request.store.session = &f->session;
+    f->request.store.writes = &f->write;
+    f->request.store.count = 1;
+    sim_trace(s, "broken rule: the state of %s is written by another", t->id);
+    s->direct->operations->store(s->direct, &f->request.store);
 }
 
 void mutation_reaches_broker(void *arg, verb what, mf_request *copy)
 {
     life *l = arg;
-    mf_claims_request *claims = (mf_claims_request *)copy;
 
-    if (!is_on(l, MUTATION_RELEASE_UNFENCED) || what != VERB_RELEASE)
-        return;
-    for (size_t i = 0; i < claims->count; i++) {
-        truth *t = truth_of(l->sim, claims->claims[i]->id);
-        if (t->held && strcmp(t->token, claims->session->token) != 0)
-            forge_release(l->sim, t);
-    }
+    if (is_on(l, MUTATION_RELEASE_UNFENCED) && what == VERB_RELEASE)
+        for (size_t i = 0; i < ((mf_claims_request *)copy)->count; i++)
+            forge_release(l->sim, (mf_claims_request *)copy, i);
+    if (is_on(l, MUTATION_STATE_UNFENCED) && what == VERB_STORE)
+        for (size_t i = 0; i < ((mf_store_request *)copy)->count; i++)
+            forge_state(l->sim, (mf_store_request *)copy, i);
 }
 
 static void take_for_own(sim *s, mf_claims_request *claims)

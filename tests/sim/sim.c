@@ -88,6 +88,7 @@ static void set_up(sim *s)
     s->network = virtual_loop_new(s->world, 1.0);
     s->store = mf__embedded_store_new(broker_clock, s->world);
     s->direct = open_direct(s);
+    s->stateful = sim_pick(s, 3) == 0;
     truth_start(s);
     work_start(s);
     start_places(s);

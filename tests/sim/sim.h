@@ -29,6 +29,9 @@ typedef struct sim_options {
     X(submits, "submits")                         \
     X(removals, "removals")                       \
     X(commands, "commands")                       \
+    X(runs, "runs of stateful handlers")          \
+    X(messages, "messages to tasks")              \
+    X(late_writes, "late states refused")         \
     X(cuts, "cuts")                               \
     X(partitions, "partitions")                   \
     X(one_way, "one-way partitions")              \

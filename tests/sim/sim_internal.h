@@ -42,6 +42,7 @@ typedef struct handling {
     truth *truth;
     mf_timer timer;
     mf_outcome outcome;
+    mf_message message; /* a stateful one returns */
     bool ends_itself, never_ends;
 } handling;
 
@@ -59,6 +60,9 @@ struct truth {
     size_t run_count;
     bool contested;      /* in sim->contested */
     int64_t unserved_us; /* since when no handler has owned it; 0: one does */
+    char *state;         /* document; NULL: none */
+    bool terminal;       /* by its state, it has come to its end */
+    bool doomed;         /* its last message is to kill it */
     bool orphaned;       /* when the last node was killed, it ran there */
 };
 
@@ -103,8 +107,9 @@ struct sim {
     mf_task_record *stale_index; /* mutation.c */
     int64_t healed_us;           /* when the faults were over; 0: they go on */
     bool broker_down;
-    bool calm; /* handlers do as they are told */
-    bool over; /* checks have ended */
+    bool stateful; /* the handlers are */
+    bool calm;     /* handlers do as they are told */
+    bool over;     /* checks have ended */
 };
 
 /* sim.c */
@@ -130,7 +135,7 @@ void truth_ends(handling *h);
 /* Whether that process owns the task by its own clock while its handler runs.
  */
 bool truth_owns(const handling *h);
-size_t truth_owners(const truth *t);
+size_t truth_owners(const sim *s, const truth *t);
 void truth_forget_life(sim *s, const life *l);
 /* After each step. */
 void truth_check(sim *s);
@@ -147,6 +152,16 @@ void life_end_handlers(life *l, bool stuck_only);
 /* faults.c */
 void faults_start(sim *s);
 void faults_end(sim *s);
+
+/* stateful.c */
+mf_handler stateful_handler(life *l);
+void stateful_end_run(handling *h);
+void stateful_tell(sim *s);
+void stateful_revive(sim *s);
+void stateful_decided(sim *s, verb what, const mf_request *request);
+void stateful_item_decided(sim *s, verb what, truth *t, const char *message);
+bool stateful_holds(const life *l, const truth *t);
+void stateful_check(sim *s);
 
 /* work.c: the client's */
 void work_start(sim *s);

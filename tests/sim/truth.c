@@ -19,6 +19,8 @@ void truth_start(sim *s)
 
 void truth_free(sim *s)
 {
+    for (int i = 0; i < s->options.tasks; i++)
+        free(s->truths[i].state);
     free(s->truths);
     free(s->contested);
 }
@@ -36,9 +38,24 @@ bool truth_owns(const handling *h)
            mf__claim_deadline_us(&h->task->claim) > mf_loop_now_us(h->life->loop);
 }
 
-size_t truth_owners(const truth *t)
+/* A stateful task may be held and not run. */
+static size_t holders(const sim *s, const truth *t)
 {
     size_t owners = 0;
+
+    for (int i = 0; i < s->options.nodes; i++) {
+        const life *l = s->places[i].current;
+        owners += l != NULL && stateful_holds(l, t);
+    }
+    return owners;
+}
+
+size_t truth_owners(const sim *s, const truth *t)
+{
+    size_t owners = 0;
+
+    if (s->stateful)
+        return holders(s, t);
 
     for (const handling *h = t->runs; h != NULL; h = h->next)
         owners += truth_owns(h);
@@ -166,6 +183,7 @@ static void on_ended(life *l, const mf_session *session, const mf_claim *claim, 
                      claim->id);
     t->held = false;
     t->exists &= !done;
+    t->doomed &= !done;
 }
 
 static void on_claims(life *l, verb what, const mf_claims_request *claims)
@@ -203,12 +221,15 @@ static void on_joined(life *l, const mf_join_request *join)
 
 void truth_decided(life *l, verb what, const mf_request *request)
 {
+    l->sim->report->late_writes += what == VERB_STORE && request->error.code != MF_OK;
     if (l->sim->over || request->error.code != MF_OK)
         return;
     if (what == VERB_CLAIM || what == VERB_RELEASE || what == VERB_DONE)
         on_claims(l, what, (const mf_claims_request *)request);
     else if (what == VERB_JOIN)
         on_joined(l, (const mf_join_request *)request);
+    else
+        stateful_decided(l->sim, what, request);
 }
 
 /* And for the client. */
@@ -224,21 +245,35 @@ static bool is_repeated(sim *s, const char *token)
     return false;
 }
 
+static bool changes_tasks(verb what)
+{
+    return what == VERB_SUBMIT || what == VERB_REMOVE || what == VERB_TELL || what == VERB_FORGET;
+}
+
+static void on_item(sim *s, verb what, truth *t)
+{
+    sim_trace(s, "broker: %s %s", t->id, what == VERB_SUBMIT ? "submitted" : "removed");
+    if (what == VERB_REMOVE && t->exists && t->held)
+        t->removed_us = sim_now_us(s);
+    t->created += what == VERB_SUBMIT;
+    t->exists = what == VERB_SUBMIT;
+    t->doomed = false;
+}
+
 void truth_client_decided(sim *s, verb what, const mf_request *request)
 {
     const mf_items_request *items = (const mf_items_request *)request;
 
-    if (s->over || request->error.code != MF_OK || (what != VERB_SUBMIT && what != VERB_REMOVE) ||
+    if (s->over || request->error.code != MF_OK || !changes_tasks(what) ||
         is_repeated(s, items->token))
         return;
     for (size_t i = 0; i < items->count; i++) {
         truth *t = truth_of(s, items->items[i].id);
         if (items->items[i].result != MF_OK)
             continue;
-        sim_trace(s, "broker: %s %s", t->id, what == VERB_SUBMIT ? "submitted" : "removed");
-        if (what == VERB_REMOVE && t->exists && t->held)
-            t->removed_us = sim_now_us(s);
-        t->created += what == VERB_SUBMIT;
-        t->exists = what == VERB_SUBMIT;
+        if (what == VERB_TELL || what == VERB_FORGET)
+            stateful_item_decided(s, what, t, items->items[i].properties);
+        else
+            on_item(s, what, t);
     }
 }
