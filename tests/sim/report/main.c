@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <stdio.h>
 
 #include "chart.h"
 
@@ -60,7 +59,9 @@ static void write_number(FILE *to, double number, int digits)
 static void write_row(FILE *to, const figures *row)
 {
     fprintf(to, "| %s | %zu | %zu |", row->scenario, row->nodes, row->tasks);
-    if (row->balanced_s >= 0)
+    if (isnan(row->balanced_s))
+        fputs(" – |", to);
+    else if (row->balanced_s >= 0)
         fprintf(to, " %.1f s |", row->balanced_s);
     else
         fputs(" no |", to);

@@ -300,6 +300,7 @@ static figures run_costs(size_t nodes, size_t tasks, mf_balancer (*balancer)(fle
     trickle(f, nodes, tasks);
     measure(f, fleet_now_us(f), NULL, &out);
     out.largest = fleet_largest_cost_ratio(f);
+    out.balanced_s = NAN;
     fleet_free(f);
     return out;
 }

@@ -16,7 +16,8 @@ void series_free(series *s);
 typedef struct figures {
     const char *scenario;
     size_t nodes, tasks; /* when it was over */
-    double balanced_s;   /* until the cluster was balanced; below 0: it did not get there */
+    double balanced_s;   /* until the cluster was balanced; below 0: it did not get there; NAN:
+                            nobody looked */
     double largest;      /* node over its share, in the end */
     uint64_t moves, minimum;
     double attempts_per_start; /* claims asked for, by tasks started; 0: none were started */
