@@ -54,7 +54,7 @@ typedef struct contract_case {
 
 extern const contract_case claim_cases[], lease_cases[], session_cases[], task_cases[],
     command_cases[], input_cases[], lifetime_cases[], link_cases[], server_cases[],
-    coordinator_cases[], consumer_cases[];
+    coordinator_cases[], consumer_cases[], state_cases[];
 
 enum { REPLY_BOUND_MS = 10000 };
 

@@ -156,7 +156,8 @@ int main(int argc, char **argv)
                                .lease_ms = 600,
                                .expiry_slack_ms = 20,
                                .abilities = NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE |
-                                            NEEDS_SCRIPTS | NEEDS_HINT_CUT | NEEDS_TAMPER,
+                                            NEEDS_SCRIPTS | NEEDS_HINT_CUT | NEEDS_TAMPER |
+                                            NEEDS_STATES,
                                .start = start,
                                .stop = stop,
                                .url = url,

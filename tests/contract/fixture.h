@@ -21,6 +21,7 @@ typedef enum fixture_ability {
     NEEDS_SCRIPTS = 8,     /* the broker caches scripts, and can be made to forget them */
     NEEDS_HINT_CUT = 16,   /* the hints' connections can be cut while the others stay */
     NEEDS_TAMPER = 32,     /* records can be changed behind the library's back */
+    NEEDS_STATES = 64,     /* the driver keeps states of tasks and messages to them */
 } fixture_ability;
 
 /* What the link does from now on; nothing is undone for bytes that are already through. */
