@@ -19,6 +19,7 @@ typedef struct bench_options {
     long lease_ms;
     long seconds;
     long rounds;
+    long rtt_us;     /* of a network that is put in between */
     long properties; /* bytes of JSON in each task */
     bool realtime;
     bool json;

@@ -13,7 +13,7 @@
 enum { MOST_LINES = 64 };
 
 typedef struct report_line {
-    const char *key;
+    char key[48];
     const char *unit;
     char value[96];
     char target[32];
@@ -26,6 +26,7 @@ struct bench_report {
     cJSON *missed; /* keys of the targets that were missed */
     report_line lines[MOST_LINES];
     size_t count;
+    const char *part; /* what keys begin with now */
 };
 
 static void must(bool done)
@@ -40,6 +41,7 @@ bench_report *report_new(const char *scenario)
     me->object = cJSON_CreateObject();
     me->missed = cJSON_CreateArray();
     must(me->object != NULL && me->missed != NULL);
+    me->part = "";
     report_text(me, "scenario", scenario);
     return me;
 }
@@ -55,16 +57,21 @@ static report_line *add_line(bench_report *report, const char *key, const char *
 {
     must(report->count < MOST_LINES);
     report_line *line = &report->lines[report->count++];
-    line->key = key;
+    snprintf(line->key, sizeof line->key, "%s%s", report->part, key);
     line->unit = unit;
     return line;
+}
+
+void report_part(bench_report *report, const char *name)
+{
+    report->part = name;
 }
 
 void report_text(bench_report *report, const char *key, const char *value)
 {
     report_line *line = add_line(report, key, "");
     snprintf(line->value, sizeof line->value, "%s", value);
-    must(cJSON_AddStringToObject(report->object, key, value) != NULL);
+    must(cJSON_AddStringToObject(report->object, line->key, value) != NULL);
 }
 
 void report_number(bench_report *report, const char *key, double value, int decimals,
@@ -74,8 +81,8 @@ void report_number(bench_report *report, const char *key, double value, int deci
     snprintf(line->value, sizeof line->value, "%.*f", decimals, value);
     line->number = value;
     /* What is printed and what is written agree. */
-    must(isfinite(value) ? cJSON_AddRawToObject(report->object, key, line->value) != NULL
-                         : cJSON_AddNullToObject(report->object, key) != NULL);
+    must(isfinite(value) ? cJSON_AddRawToObject(report->object, line->key, line->value) != NULL
+                         : cJSON_AddNullToObject(report->object, line->key) != NULL);
 }
 
 void report_count(bench_report *report, const char *key, double value, const char *unit)
@@ -88,12 +95,14 @@ void report_nothing(bench_report *report, const char *key, const char *why)
     report_line *line = add_line(report, key, why);
     strcpy(line->value, "-");
     line->number = NAN;
-    must(cJSON_AddNullToObject(report->object, key) != NULL);
+    must(cJSON_AddNullToObject(report->object, line->key) != NULL);
 }
 
 void report_array(bench_report *report, const char *key, const double *values, size_t count)
 {
-    cJSON *array = cJSON_AddArrayToObject(report->object, key);
+    char name[sizeof report->lines->key];
+    snprintf(name, sizeof name, "%s%s", report->part, key);
+    cJSON *array = cJSON_AddArrayToObject(report->object, name);
     must(array != NULL);
     for (size_t i = 0; i < count; i++) {
         char text[32];
@@ -105,14 +114,16 @@ void report_array(bench_report *report, const char *key, const double *values, s
 
 static void set_target(bench_report *report, const char *key, double bound, bool least)
 {
+    size_t length = strlen(report->part);
     for (size_t i = 0; i < report->count; i++) {
         report_line *line = &report->lines[i];
-        if (strcmp(line->key, key) != 0 || isnan(line->number))
+        if (strncmp(line->key, report->part, length) != 0 || strcmp(line->key + length, key) != 0 ||
+            isnan(line->number))
             continue;
         line->missed = least ? line->number < bound : line->number > bound;
         snprintf(line->target, sizeof line->target, "%s %g", least ? ">=" : "<=", bound);
         if (line->missed)
-            must(cJSON_AddItemToArray(report->missed, cJSON_CreateString(key)));
+            must(cJSON_AddItemToArray(report->missed, cJSON_CreateString(line->key)));
     }
 }
 

@@ -21,6 +21,9 @@ void report_nothing(bench_report *report, const char *key, const char *why);
 /* An array, of each round's value; the table leaves it out. */
 void report_array(bench_report *report, const char *key, const double *values, size_t count);
 
+/* Keys begin with `name`, static text, from now on. */
+void report_part(bench_report *report, const char *name);
+
 /* The value of `key`, added before, should be at least, or at most, `bound`. */
 void report_at_least(bench_report *report, const char *key, double bound);
 void report_at_most(bench_report *report, const char *key, double bound);
