@@ -90,8 +90,8 @@ MF_EXPORT int mf_consumer_open(mf_consumer **out, const mf_consumer_options *opt
 MF_EXPORT void mf_consumer_shutdown(mf_consumer *consumer);
 
 /* The same, and tells the other nodes that a consumer of this name will be back soon: for their
- * restart_grace_ms they leave it the tasks that they would claim for its sake only. Needs a broker
- * that tells of nodes (Redis and embedded do); with others it is mf_consumer_shutdown. */
+ * restart_grace_ms they leave it the tasks that it gives back. Needs a broker that tells of nodes
+ * (Redis and embedded do); with others it is mf_consumer_shutdown. */
 MF_EXPORT void mf_consumer_shutdown_for_restart(mf_consumer *consumer);
 
 /* Frees the consumer, from MF_CONSUMER_CLOSED on. */
@@ -179,7 +179,8 @@ typedef struct mf_explanation {
 /* Works for any id. Changes nothing. */
 MF_EXPORT void mf_consumer_explain(mf_consumer *consumer, const char *task_id, mf_explanation *out);
 
-/* Runs a consumer until SIGINT or SIGTERM, then drains; a second signal ends the process at once.
+/* Runs a consumer until SIGINT or SIGTERM, then shuts it down, or until SIGUSR1, then for a
+ * restart; a SIGINT or SIGTERM after that ends the process at once.
  * Makes its own loop when the options have none. Errors go to stderr. Returns an exit status. */
 MF_EXPORT int mf_main(const mf_consumer_options *options);
 

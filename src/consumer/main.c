@@ -38,6 +38,14 @@ static void on_signal(void *arg)
     mf_consumer_shutdown(me->consumer);
 }
 
+static void on_restart_signal(void *arg)
+{
+    program *me = arg;
+
+    me->stopping = true;
+    mf_consumer_shutdown_for_restart(me->consumer);
+}
+
 static int run(program *me, mf_error *error)
 {
     mf_consumer_options options = *me->options;
@@ -50,9 +58,11 @@ static int run(program *me, mf_error *error)
         return code;
     mf_loop_on_signal(me->loop, SIGINT, on_signal, me);
     mf_loop_on_signal(me->loop, SIGTERM, on_signal, me);
+    mf_loop_on_signal(me->loop, SIGUSR1, on_restart_signal, me);
     mf_loop_run(me->loop);
     mf_loop_on_signal(me->loop, SIGINT, NULL, NULL);
     mf_loop_on_signal(me->loop, SIGTERM, NULL, NULL);
+    mf_loop_on_signal(me->loop, SIGUSR1, NULL, NULL);
     mf_consumer_free(me->consumer);
     return MF_OK;
 }
