@@ -53,6 +53,28 @@ static void drain_waits_for_slow_handlers(contract *c)
     assert_int_equal(node_tasks(p, "slow"), -1);
 }
 
+/* What a node gives back that says it will be back waits for it, though another has room. */
+static void announced_restart_keeps_tasks(contract *c)
+{
+    crew *all = crew_new(c, 100);
+    peer *p = peer_new(c, "client");
+    worker *a = worker_joined(all, "a", RUNS_UNTIL_STOPPED);
+    worker *b = worker_joined(all, "b", RUNS_UNTIL_STOPPED);
+
+    if (!mf_consumer_broker(a->consumer)->tells_nodes)
+        skip();
+    submit_many(p, "t", all->count);
+    assert_true(await_total(a, b, all->count, REPLY_BOUND_MS));
+    size_t held = b->running, started = a->started;
+    mf_consumer_shutdown_for_restart(b->consumer);
+    assert_true(await_worker_closed(b, REPLY_BOUND_MS));
+    run_for(a->loop, 1500); /* others would be claimed within half a second */
+    b = worker_joined(all, "b", RUNS_UNTIL_STOPPED);
+    assert_true(await_running(b, held, REPLY_BOUND_MS));
+    assert_int_equal(a->started, started);
+    expect_one_owner_each(all);
+}
+
 static int64_t within_ms(int64_t start_ms)
 {
     return start_ms > 500 ? 2 * start_ms : 1000;
@@ -302,6 +324,7 @@ static void damaged_task_stops_no_other(contract *c)
 const contract_case consumer_cases[] = {
     CASE(consumers_race_for_1000_tasks),
     CASE(drain_waits_for_slow_handlers),
+    CASE(announced_restart_keeps_tasks),
     CASE(takeover_of_10000_running_tasks),
     CASE(removed_task_is_stopped),
     CASE(commands_are_obeyed),
