@@ -16,6 +16,7 @@
 
 #include "handler_fixture.h"
 #include "process.h"
+#include "resources.h"
 
 /* How much later than promised a death may be seen on a busy machine. */
 enum { SLACK_MS = 500 };
@@ -443,6 +444,26 @@ static void test_unused(void **state)
     assert_int_equal(handler_child(""), 0);
 }
 
+/* Handlers that have run a task and are freed leave no process, no descriptor and no zombie. */
+static void test_nothing_is_left(void **state)
+{
+    handler_fixture *f = *state;
+    char id[32];
+
+    handler_open(f);
+    handler_close(f);
+    resources before = resources_now();
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof id, "t%d", i);
+        handler_open(f);
+        handler_submit(f, id, "exit 0");
+        handler_await_gone(f, id);
+        handler_close(f);
+    }
+    resources_assert_same(before, 65536);
+    assert_int_equal(handler_child(""), 0);
+}
+
 /* A program of its own, to be stopped and killed, with a task whose command holds the FIFO open. */
 static pid_t start_host(handler_fixture *f)
 {
@@ -519,6 +540,7 @@ int main(void)
         PROCESS_TEST(test_event_log),
         PROCESS_TEST(test_refusals),
         PROCESS_TEST(test_unused),
+        PROCESS_TEST(test_nothing_is_left),
         PROCESS_TEST(test_host_stopped),
         PROCESS_TEST(test_host_killed),
     };
