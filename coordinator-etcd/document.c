@@ -11,11 +11,11 @@ static const char *text_of(const cJSON *object, const char *name)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
-static double number_of(const cJSON *object, const char *name, double absent)
+static double number_of(const cJSON *object, const char *name, double least, double absent)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
 
-    return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble < 1e15
+    return cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble < 1e15
                ? item->valuedouble
                : absent;
 }
@@ -28,8 +28,8 @@ static int read_object(mf_etcd_document *out, const cJSON *object, mf_arena *are
     if (node == NULL || mf_check_name("node", node, NULL) != MF_OK)
         return MF_EDAMAGED;
     *out = (mf_etcd_document){.node = strcpy(mf__arena_take(arena, strlen(node) + 1), node),
-                              .epoch = (uint64_t)number_of(object, "epoch", 0),
-                              .weight = number_of(object, "weight", 1)};
+                              .epoch = (uint64_t)number_of(object, "epoch", 0, 0),
+                              .weight = number_of(object, "weight", -1e15, 1)};
     if (token != NULL)
         snprintf(out->token, sizeof out->token, "%s", token);
     return MF_OK;

@@ -81,6 +81,7 @@ static void free_etcd(mf_etcd *etcd)
     mf__key_leases_clear(&etcd->marks);
     mf__key_leases_clear(&etcd->commands);
     mf__watchers_clear(&etcd->watchers);
+    mf__mirror_clear(&etcd->mirror.content);
     mf_url_clear(&etcd->url);
     for (size_t i = 0; i < sizeof etcd->strings / sizeof *etcd->strings; i++)
         free(etcd->strings[i]);
@@ -98,7 +99,7 @@ static void on_close(void *arg)
 
     mf__etcd_watch_close(etcd);
     mf__etcd_link_close(etcd->calls);
-    while (etcd->refused != NULL)
+    while (etcd->refused != NULL || etcd->answered != NULL)
         mf__ops_run_refused(etcd);
     assert(etcd->ops == NULL);
     mf_deferred_cancel(etcd->broker.loop, &etcd->refuse);
@@ -229,6 +230,7 @@ static void init(mf_etcd *etcd, mf_loop *loop)
         .operations = &operations,
         .loop = loop,
         .max_lease = MF_LEASE_KEYS_MAX,
+        .tells_nodes = true,
     };
     etcd->transaction_limit = TRANSACTION_LIMIT;
     mf_deferred_init(&etcd->refuse, mf__ops_run_refused, etcd);

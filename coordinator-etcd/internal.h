@@ -8,6 +8,7 @@
 #include "document.h"
 #include "held.h"
 #include "link.h"
+#include "mirror.h"
 #include "net/watchers.h"
 
 typedef struct mf_etcd mf_etcd;
@@ -18,10 +19,14 @@ typedef struct mf_op mf_op;
 
 enum { MF_LEASE_KEYS_MAX = 1000 };
 
+/* What the watch tells of is found without it as well, this often on average. */
+enum { MF_AUDIT_US = 300000000 };
+
 typedef struct mf_key_lease {
     struct mf_key_lease *next;
     int64_t id;
     int64_t renewed_us; /* when the grant or the last renewal was sent */
+    int64_t audit_us;   /* from when on the next renewal lists its keys */
     size_t keys;        /* that are on it, or may be */
     size_t being_put;   /* of them, by transactions under way */
     bool marked;        /* its mark in the broker is written, see mf__lease_mark */
@@ -53,6 +58,8 @@ void mf__key_leases_take(mf_key_leases *leases, mf_op *op, size_t keys, mf_lease
  * are taken on another one, once. */
 bool mf__key_leases_take_again(mf_op *op, const mf_error *error);
 mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id);
+/* Sets when the lease's keys are to be listed next. */
+void mf__key_lease_plan_audit(mf_etcd *etcd, mf_key_lease *lease);
 /* The lease is no more. Harmless when it is not known. */
 void mf__key_leases_forget(mf_key_leases *leases, int64_t id);
 /* So many keys of lease `id` were not put, or are gone. */
@@ -105,6 +112,18 @@ struct mf_op {
 
 typedef struct mf_etcd_watch mf_etcd_watch;
 
+/* The namespace as the watch and listings have shown it (mirroring.c). */
+typedef struct mf_etcd_mirror {
+    mf_mirror content;
+    uint32_t number;             /* one more when it has been emptied */
+    bool has_tasks, has_nodes;   /* a listing of them was completed */
+    unsigned tasks_listing;      /* number of the last one that began */
+    unsigned nodes_listing;      /* as well */
+    int64_t revision;            /* that the listing of tasks reads; 0: what is there now */
+    char cursor[MF_CURSOR_SIZE]; /* where it goes on */
+    int64_t audit_us;            /* from when on tasks are to be listed again */
+} mf_etcd_mirror;
+
 struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
@@ -117,6 +136,7 @@ struct mf_etcd {
 
     mf_etcd_link *calls;
     mf_etcd_watch *watch; /* NULL: nobody has watched yet */
+    mf_etcd_mirror mirror;
     mf_watchers watchers;
     mf_deferred greet; /* new watchers */
     bool tried, up;    /* the link for calls */
@@ -124,6 +144,7 @@ struct mf_etcd {
 
     mf_op *ops;
     mf_request *refused; /* to be called back, with error set */
+    mf_op *answered;     /* to be ended */
     mf_deferred refuse;
 
     mf_etcd_session *sessions;
@@ -148,6 +169,8 @@ void *mf__op_new(mf_broker *broker, mf_request *request, size_t size);
 void *mf__op_new_of(mf_broker *broker, mf_request *request, size_t size, const mf_session *session);
 /* Ends the operation, calls the request back and frees all. */
 void mf__op_end(mf_op *op);
+/* The same, soon: for one that has its answer while it is still inside the slot. */
+void mf__op_end_soon(mf_op *op);
 void mf__op_fail(mf_op *op, int code, const char *format, ...) MF_PRINTF(3, 4);
 void mf__op_fail_as(mf_op *op, const mf_error *error);
 /* Ends it well, or with the error that a group has noted. */
@@ -290,13 +313,40 @@ void mf__etcd_watch_close(mf_etcd *etcd);
 typedef struct mf_watch_state {
     uint32_t number;
     int64_t revision;
-    int64_t changed; /* when a task's own key last was, so far as it has told */
+    int64_t changed; /* the last revision of which it has told that may have ended a claim */
 } mf_watch_state;
 mf_watch_state mf__etcd_watch_state(const mf_etcd *etcd);
 /* Hints are coming in. */
 bool mf__etcd_watch_is_on(const mf_etcd *etcd);
 /* Why they could not be got, borrowed; NULL: it has not failed. */
 const mf_error *mf__etcd_watch_why_off(const mf_etcd *etcd);
+
+/* The mirror (mirroring.c). */
+
+/* It has what there is, and is told of changes. */
+bool mf__etcd_mirror_is_good(const mf_etcd *etcd);
+/* Nothing that it has is certain any more. */
+void mf__etcd_mirror_reset(mf_etcd *etcd);
+/* An event of the watch, in order. */
+void mf__etcd_mirror_event(mf_etcd *etcd, const Etcd__Event *event, mf_arena *arena);
+/* Tells the watchers of nodes that have changed, if it is good. */
+void mf__etcd_mirror_tell(mf_etcd *etcd, mf_arena *arena);
+
+/* A listing of all tasks, for whatever reason it is made, feeds the mirror when that has need of
+ * it: 0 when it has not, or the number to name. To be asked before each page is. */
+unsigned mf__etcd_mirror_begin_tasks(mf_etcd *etcd, const char *cursor);
+/* A page of that listing, as far as `cursor`, "" when it was the last one. */
+void mf__etcd_mirror_page(mf_etcd *etcd, unsigned number, const Etcd__RangeResponse *page,
+                          const char *cursor, mf_arena *arena);
+/* The listing cannot be gone on with. */
+void mf__etcd_mirror_abandon(mf_etcd *etcd, unsigned number);
+/* It is time to list the tasks again. */
+bool mf__etcd_mirror_wants_tasks(const mf_etcd *etcd);
+
+/* As with tasks; all nodes, and leases, are set in between. */
+unsigned mf__etcd_mirror_begin_nodes(mf_etcd *etcd);
+bool mf__etcd_mirror_takes_nodes(const mf_etcd *etcd, unsigned number);
+void mf__etcd_mirror_end_nodes(mf_etcd *etcd, mf_arena *arena);
 
 /* Tells the watchers what they do not know yet. */
 void mf__etcd_tell_link(mf_etcd *etcd);

@@ -31,6 +31,13 @@ mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id)
     return lease;
 }
 
+/* At random, so that the leases of many claims that were granted at once do not come at once. */
+void mf__key_lease_plan_audit(mf_etcd *etcd, mf_key_lease *lease)
+{
+    lease->audit_us = mf_loop_now_us(etcd->broker.loop) + MF_AUDIT_US / 2 +
+                      (int64_t)(mf_loop_random(etcd->broker.loop) % MF_AUDIT_US);
+}
+
 void mf__key_leases_forget(mf_key_leases *leases, int64_t id)
 {
     mf_key_lease **at = &leases->list;
@@ -126,6 +133,7 @@ static void on_granted(mf_rpc *rpc, const mf_error *error)
     }
     lease->id = leases->granted_id;
     lease->renewed_us = rpc->sent_us;
+    mf__key_lease_plan_audit(leases->etcd, lease);
     lease->next = leases->list;
     leases->list = lease;
     serve(leases);

@@ -1,7 +1,10 @@
-/* claimable and tasks: pages over the keys of all tasks, without their values.
+/* claimable and tasks: pages over the keys of all tasks, without their values; or, for who can do
+ * with it, over what the mirror has.
  *
  * Keys come in order of their bytes, so what belongs to task "a" need not follow it at once: "a-b"
- * sorts before "a/owner". What a page leaves open about its last tasks is asked for by name. */
+ * sorts before "a/owner". What a page leaves open about its last tasks is asked for by name.
+ *
+ * A cursor is "k" and a key, or "m" and a place in the mirror. */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +29,7 @@ typedef struct listing_op {
     mf_table ids;
     size_t *open; /* tasks whose owner key may come behind this page */
     size_t open_count, open_done;
+    unsigned mirrored; /* number of the mirror's listing that this is; 0: none */
 } listing_op;
 
 static bool is_before(mf_bytes a, mf_bytes b)
@@ -40,11 +44,12 @@ static bool is_before(mf_bytes a, mf_bytes b)
 static void set_cursor(listing_op *listing, mf_bytes last)
 {
     char *cursor = listing->request->cursor;
-    size_t length = last.len < MF_CURSOR_SIZE - 2 ? last.len : MF_CURSOR_SIZE - 2;
+    size_t length = last.len < MF_CURSOR_SIZE - 3 ? last.len : MF_CURSOR_SIZE - 3;
     const uint8_t *zero = memchr(last.data, '\0', length);
 
     if (zero != NULL)
         length = (size_t)(zero - last.data);
+    *cursor++ = 'k';
     memcpy(cursor, last.data, length);
     cursor[length] = '\0';
     if (length < last.len) {
@@ -56,8 +61,8 @@ static void set_cursor(listing_op *listing, mf_bytes last)
 static mf_bytes first_key(listing_op *listing)
 {
     const char *cursor = listing->request->cursor;
-    size_t length = strlen(cursor);
-    bool starts = length == 0;
+    bool starts = cursor[0] == '\0';
+    size_t length = starts ? 0 : strlen(++cursor);
     mf_bytes key = {.len = listing->prefix.len + length + !starts};
 
     key.data = mf__arena_take(&listing->op.arena, key.len);
@@ -179,6 +184,7 @@ static void on_keys(mf_op *op)
     mf_bytes last = more && used > 0 ? page->kvs[used - 1]->key : (mf_bytes){0};
     if (last.len > 0)
         set_cursor(listing, mf__key_rest(op->etcd, last, "tasks/"));
+    mf__etcd_mirror_page(op->etcd, listing->mirrored, page, listing->request->cursor, &op->arena);
     if (listing->records) {
         ask_records(listing);
         return;
@@ -188,33 +194,123 @@ static void on_keys(mf_op *op)
     ask_open(op);
 }
 
-static void list(mf_broker *broker, mf_page_request *request, bool records)
+static void ask_keys(listing_op *listing, int64_t revision)
+{
+    mf_op *op = &listing->op;
+    const mf_page_request *request = listing->request;
+    size_t most = op->etcd->broker.max_batch;
+    size_t tasks = listing->records && request->limit > most ? most : request->limit;
+    size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
+    Etcd__RangeRequest *range = mf__range_new(&op->arena, first_key(listing), listing->end);
+
+    range->limit = (int64_t)keys;
+    range->keys_only = true;
+    range->revision = revision;
+    mf__op_call(op, &mf__method_range, &range->base, on_keys);
+}
+
+/* The moment that the listing shows has been compacted. It goes on with the present, which is no
+ * use to the mirror. */
+static bool on_compacted(mf_op *op, const mf_error *error)
+{
+    listing_op *listing = (listing_op *)op;
+
+    (void)error;
+    if (op->rpc.grpc != MF_GRPC_OUT_OF_RANGE || listing->mirrored == 0)
+        return false;
+    mf__etcd_mirror_abandon(op->etcd, listing->mirrored);
+    listing->mirrored = 0;
+    ask_keys(listing, 0);
+    return true;
+}
+
+static void list_keys(listing_op *listing)
+{
+    mf_op *op = &listing->op;
+
+    listing->prefix = mf__key(op->etcd, &op->arena, "tasks/");
+    listing->end = mf__bytes_after_prefix(&op->arena, listing->prefix);
+    op->rescue = on_compacted;
+    ask_keys(listing, listing->mirrored != 0 ? op->etcd->mirror.revision : 0);
+}
+
+/* What the mirror has, from its end: what was added meanwhile has been told of. */
+
+static bool find_place(const mf_etcd *etcd, const char *cursor, size_t *place)
+{
+    const mf_mirror *mirror = &etcd->mirror.content;
+    unsigned number;
+
+    if (!mf__etcd_mirror_is_good(etcd))
+        return false;
+    if (cursor[0] == '\0') {
+        *place = mirror->open_count;
+        return !mf__etcd_mirror_wants_tasks(etcd);
+    }
+    if (sscanf(cursor, "m%u.%zu", &number, place) != 2 || number != etcd->mirror.number)
+        return false;
+    if (*place > mirror->open_count)
+        *place = mirror->open_count;
+    return true;
+}
+
+static void list_mirror(listing_op *listing, size_t place)
+{
+    mf_op *op = &listing->op;
+    const mf_etcd_mirror *mirror = &op->etcd->mirror;
+    mf_page_request *request = listing->request;
+    size_t count = place < request->limit ? place : request->limit;
+    mf_task_record *records = MF_ARENA_NEW(&op->arena, mf_task_record, count);
+
+    for (size_t i = 0; i < count; i++) {
+        mf_bytes id = mf__bytes_of(mf__mirror_open(&mirror->content, --place));
+        records[i].id = memcpy(mf__arena_take(&op->arena, id.len + 1), id.data, id.len);
+    }
+    request->records = records;
+    request->count = count;
+    request->cursor[0] = '\0';
+    if (place > 0)
+        snprintf(request->cursor, sizeof request->cursor, "m%u.%zu", mirror->number, place);
+    mf__op_end_soon(op);
+}
+
+/* Slots. */
+
+static listing_op *new_listing(mf_broker *broker, mf_page_request *request)
 {
     listing_op *listing = mf__op_new(broker, &request->request, sizeof *listing);
 
     if (listing == NULL)
-        return;
-    mf_op *op = &listing->op;
-    size_t tasks =
-        records && request->limit > broker->max_batch ? broker->max_batch : request->limit;
-    size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
+        return NULL;
     listing->request = request;
-    listing->records = records;
     request->count = 0;
-    listing->prefix = mf__key(op->etcd, &op->arena, "tasks/");
-    listing->end = mf__bytes_after_prefix(&op->arena, listing->prefix);
-    Etcd__RangeRequest *range = mf__range_new(&op->arena, first_key(listing), listing->end);
-    range->limit = (int64_t)keys;
-    range->keys_only = true;
-    mf__op_call(op, &mf__method_range, &range->base, on_keys);
+    return listing;
 }
 
 void mf__etcd_claimable(mf_broker *broker, mf_page_request *request)
 {
-    list(broker, request, false);
+    listing_op *listing = new_listing(broker, request);
+    mf_etcd *etcd = (mf_etcd *)broker;
+    size_t place;
+
+    if (listing == NULL)
+        return;
+    if (request->may_lag && find_place(etcd, request->cursor, &place)) {
+        list_mirror(listing, place);
+        return;
+    }
+    if (request->cursor[0] == 'm')
+        request->cursor[0] = '\0'; /* the mirror is no more: all over again */
+    listing->mirrored = mf__etcd_mirror_begin_tasks(etcd, request->cursor);
+    list_keys(listing);
 }
 
 void mf__etcd_tasks(mf_broker *broker, mf_page_request *request)
 {
-    list(broker, request, true);
+    listing_op *listing = new_listing(broker, request);
+
+    if (listing == NULL)
+        return;
+    listing->records = true;
+    list_keys(listing);
 }

@@ -1,7 +1,8 @@
 /* nodes: who is there, and how many tasks each holds.
  *
  * Owner keys are counted by the leases that they are on, without reading any of them: a node's own
- * lease, for nodes of other libraries, and the leases that a session of ours has marked. */
+ * lease, for nodes of other libraries, and the leases that a session of ours has marked. For who
+ * can do with it, the mirror has counted them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct nodes_op {
     counted_lease *leases;
     size_t lease_count, next;
     mf_part *parts;
+    unsigned mirrored; /* number of the mirror's listing that this is; 0: none */
 } nodes_op;
 
 static void add_lease(nodes_op *nodes, int64_t id, size_t node)
@@ -118,6 +120,40 @@ static void on_counted(mf_op *op)
     mf__op_end_group(op);
 }
 
+static void feed_mirror(nodes_op *nodes)
+{
+    mf_etcd *etcd = nodes->op.etcd;
+    mf_mirror *mirror = &etcd->mirror.content;
+
+    if (!mf__etcd_mirror_takes_nodes(etcd, nodes->mirrored))
+        return;
+    for (size_t i = 0; i < nodes->count; i++)
+        mf__mirror_set_node(mirror, MF_MIRROR_LISTED, &nodes->nodes[i], true);
+    for (size_t i = 0; i < nodes->lease_count; i++)
+        mf__mirror_name_lease(mirror, nodes->leases[i].id,
+                              nodes->nodes[nodes->leases[i].node].name);
+    mf__etcd_mirror_end_nodes(etcd, &nodes->op.arena);
+}
+
+static void count_mirrored(nodes_op *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        nodes->nodes[i].tasks =
+            mf__mirror_count(&nodes->op.etcd->mirror.content, nodes->nodes[i].name);
+}
+
+static void count_listed(nodes_op *nodes)
+{
+    mf_op *op = &nodes->op;
+
+    nodes->parts = MF_ARENA_NEW(&op->arena, mf_part, LISTINGS_AT_ONCE);
+    op->then = on_counted;
+    op->left = 1;
+    for (size_t i = 0; i < LISTINGS_AT_ONCE; i++)
+        list_next(nodes, &nodes->parts[i]);
+    mf__op_part_over(op);
+}
+
 static void on_read(mf_op *op)
 {
     nodes_op *nodes = (nodes_op *)op;
@@ -133,12 +169,13 @@ static void on_read(mf_op *op)
         note_node(nodes, keys->kvs[i]);
     for (size_t i = 0; i < mark_count; i++)
         note_mark(nodes, marks->kvs[i]);
-    nodes->parts = MF_ARENA_NEW(&op->arena, mf_part, LISTINGS_AT_ONCE);
-    op->then = on_counted;
-    op->left = 1;
-    for (size_t i = 0; i < LISTINGS_AT_ONCE; i++)
-        list_next(nodes, &nodes->parts[i]);
-    mf__op_part_over(op);
+    feed_mirror(nodes);
+    if (nodes->request->may_lag && mf__etcd_mirror_is_good(op->etcd)) {
+        count_mirrored(nodes);
+        on_counted(op);
+    } else {
+        count_listed(nodes);
+    }
 }
 
 static Etcd__RequestOp *all_of(mf_op *op, const char *part, bool keys_only)
@@ -159,6 +196,7 @@ void mf__etcd_nodes(mf_broker *broker, mf_nodes_request *request)
         return;
     mf_op *op = &nodes->op;
     nodes->request = request;
+    nodes->mirrored = mf__etcd_mirror_begin_nodes(op->etcd);
     mf_txn *txn = mf__txn_new(&op->arena, 0, 2, 0);
     mf__txn_then(txn, all_of(op, "nodes/", false));
     mf__txn_then(txn, all_of(op, "_mf/leases/", true));

@@ -18,12 +18,30 @@ static void refuse(mf_etcd *etcd, mf_request *request)
     mf_defer(etcd->broker.loop, &etcd->refuse);
 }
 
+void mf__op_end_soon(mf_op *op)
+{
+    mf_op **last = &op->etcd->answered;
+
+    while (*last != NULL)
+        last = &(*last)->next_waiting;
+    op->next_waiting = NULL;
+    *last = op;
+    mf_defer(op->etcd->broker.loop, &op->etcd->refuse);
+}
+
 void mf__ops_run_refused(void *arg)
 {
     mf_etcd *etcd = arg;
     mf_request *request = etcd->refused;
+    mf_op *op = etcd->answered;
 
     etcd->refused = NULL;
+    etcd->answered = NULL;
+    while (op != NULL) {
+        mf_op *next = op->next_waiting;
+        mf__op_end(op);
+        op = next;
+    }
     while (request != NULL) {
         mf_request *next = request->next;
         request->next = NULL;

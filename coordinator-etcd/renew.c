@@ -1,15 +1,19 @@
 /* renew.
  *
  * First the leases are kept alive: the session's, and those that the claims are on. Then, by the
- * same member, the node key is read and the keys on each lease are listed: a claim whose owner key
- * is not among them is lost, whoever did it. The read also shows that the member which kept the
- * leases alive was part of a majority then; one that was cut off and does not know it would not
- * have answered. All must have been answered in one term: after an election, what an old leader
- * granted does not count.
+ * same member, the node key is read. The read also shows that the member which kept the leases
+ * alive was part of a majority then; one that was cut off and does not know it would not have
+ * answered. All must have been answered in one term: after an election, what an old leader granted
+ * does not count.
  *
- * Whether a claim's task is still there is known from the watch. What the watch cannot vouch for is
- * read: claims that it has not seen the whole time, those whose task key has changed, and all of
- * them when there was a removal that it has yet to tell of. */
+ * A claim on a lease that is alive holds unless somebody has removed its owner key or its task, and
+ * of that the watch tells: so a thousand claims are renewed by a handful of calls. What the watch
+ * cannot vouch for is read: claims that it has not seen the whole time, those of whose keys it has
+ * told, and all of them when there was a removal that it has yet to tell of. The owner keys may be
+ * removed by their owner or with their lease only; should someone do it by hand, it is noticed when
+ * the watch tells of it, before the next renewal. As long as the watch is off, and now and then
+ * while it is on, the keys on each lease are listed, and a claim whose owner key is not among them
+ * is lost, whoever did it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +26,8 @@ typedef struct renewed_lease {
     int64_t id;
     int64_t renewed_before_us; /* 0: not known */
     bool gone;
-    const Etcd__LeaseTimeToLiveResponse *listing;
-    mf_table keys; /* those listed */
+    const Etcd__LeaseTimeToLiveResponse *listing; /* NULL: not needed */
+    mf_table keys;                                /* those listed */
 } renewed_lease;
 
 typedef struct renew_op {
@@ -206,7 +210,8 @@ static bool is_certain(renew_op *renew, const mf_claim *claim, uint32_t watch)
 
     return !renew->doubtful && watch != 0 && known != NULL && known->watch == watch &&
            known->revision == mf__claim_revision(claim) &&
-           mf__table_has(&lease->keys, mf__task_keys(op->etcd, &op->arena, claim->id).owner);
+           (lease->listing == NULL ||
+            mf__table_has(&lease->keys, mf__task_keys(op->etcd, &op->arena, claim->id).owner));
 }
 
 static void sort_claims(renew_op *renew)
@@ -230,9 +235,14 @@ static void note_listing(renew_op *renew, const renewed_lease *lease)
     mf_key_leases *leases = &renew->op.session->claims;
     mf_key_lease *known = mf__key_leases_find(leases, lease->id);
 
-    if (lease->gone)
+    if (lease->gone) {
         mf__key_leases_forget(leases, lease->id);
-    else if (known != NULL && known->keys > lease->listing->n_keys + known->being_put)
+        return;
+    }
+    if (known == NULL || lease->listing == NULL)
+        return;
+    mf__key_lease_plan_audit(renew->op.etcd, known);
+    if (known->keys > lease->listing->n_keys + known->being_put)
         known->keys = lease->listing->n_keys + known->being_put;
 }
 
@@ -250,7 +260,7 @@ static void on_listed(mf_op *op)
         mf__op_fail(op, MF_ENOSESSION, "%s", mf_strerror(MF_ENOSESSION));
     } else {
         for (size_t i = 1; i < renew->count; i++) {
-            if (!renew->leases[i].gone)
+            if (!renew->leases[i].gone && renew->leases[i].listing != NULL)
                 index_keys(renew, &renew->leases[i]);
             note_listing(renew, &renew->leases[i]);
         }
@@ -301,6 +311,15 @@ static void on_node(mf_op *op, mf_part *part, const mf_error *error)
         removals != NULL && removals->mod_revision > mf__etcd_watch_state(op->etcd).revision;
 }
 
+static bool needs_listing(const renew_op *renew, const renewed_lease *lease)
+{
+    mf_etcd *etcd = renew->op.etcd;
+    const mf_key_lease *known = mf__key_leases_find(&renew->op.session->claims, lease->id);
+
+    return !mf__etcd_watch_is_on(etcd) || known == NULL ||
+           known->audit_us <= mf_loop_now_us(etcd->broker.loop);
+}
+
 static void list_keys(renew_op *renew, renewed_lease *lease)
 {
     mf_op *op = &renew->op;
@@ -327,7 +346,7 @@ static void on_kept(mf_op *op)
     op->then = on_listed;
     mf__op_part(op, &renew->node_part, renew->link, &mf__method_txn, &txn->message.base, on_node);
     for (size_t i = 1; i < renew->count; i++)
-        if (!renew->leases[i].gone)
+        if (!renew->leases[i].gone && needs_listing(renew, &renew->leases[i]))
             list_keys(renew, &renew->leases[i]);
 }
 

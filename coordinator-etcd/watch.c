@@ -22,8 +22,8 @@ struct mf_etcd_watch {
     size_t created;                           /* watches, in order */
     int64_t ids[WATCHES], revisions[WATCHES]; /* revision 0: none seen */
     uint32_t number;                          /* of the watch; one more when it has begun anew */
-    int64_t changed;                          /* the last revision that changed a task's own key */
-    bool failed;                              /* to get hints, for this reason */
+    int64_t changed; /* the last revision that may have ended a claim, see is_change */
+    bool failed;     /* to get hints, for this reason */
     mf_error why;
     mf_timer again;
 
@@ -55,13 +55,23 @@ mf_watch_state mf__etcd_watch_state(const mf_etcd *etcd)
     return (mf_watch_state){watch->number, watch->revisions[WATCH_TASKS], watch->changed};
 }
 
-/* Sessions that hold the task have to look at its keys. */
-static void doubt_claims(mf_etcd_watch *watch, mf_bytes id)
+/* A task that came or went, an owner key that went or was written over: all but the first put of an
+ * owner key, by which a claim begins. */
+static bool is_change(const Etcd__Event *event, bool owner)
+{
+    return !owner || event->type == ETCD__EVENT__EVENT_TYPE__DELETE || event->kv->version != 1;
+}
+
+/* Sessions that hold the task by a claim from before have to look at its keys. */
+static void doubt_claims(mf_etcd_watch *watch, mf_bytes id, int64_t revision)
 {
     uint64_t hash = mf__held_hash(id.data, id.len);
 
-    for (mf_etcd_session *s = watch->etcd->sessions; s != NULL; s = s->next)
-        mf__held_remove(&s->held, hash);
+    for (mf_etcd_session *s = watch->etcd->sessions; s != NULL; s = s->next) {
+        const mf_held_claim *known = mf__held_find(&s->held, hash);
+        if (known != NULL && known->revision < revision)
+            mf__held_remove(&s->held, hash);
+    }
 }
 
 /* Hints. */
@@ -151,12 +161,16 @@ static void on_task_event(mf_etcd_watch *watch, const Etcd__WatchResponse *answe
     const Etcd__Event *event = answer->events[index];
     bool put = event->type == ETCD__EVENT__EVENT_TYPE__PUT;
     mf_bytes id, part;
+    bool itself = !mf__key_split(mf__key_rest(watch->etcd, event->kv->key, "tasks/"), &id, &part);
+    bool owner = !itself && mf__bytes_are(part, "owner");
 
-    if (!mf__key_split(mf__key_rest(watch->etcd, event->kv->key, "tasks/"), &id, &part)) {
-        doubt_claims(watch, id);
+    if ((itself || owner) && is_change(event, owner)) {
+        doubt_claims(watch, id, event->kv->mod_revision);
         watch->changed = event->kv->mod_revision;
+    }
+    if (itself) {
         add_hint(watch, put ? HINT_CLAIMABLE : HINT_REMOVED, NULL, id);
-    } else if (mf__bytes_are(part, "owner")) {
+    } else if (owner) {
         mf_bytes task = {.len = event->kv->key.len - part.len - 1, .data = event->kv->key.data};
         if (put)
             add_hint(watch, HINT_TAKEN, owner_of(watch, event->kv->value), id);
@@ -183,13 +197,28 @@ static void on_node_event(mf_etcd_watch *watch, const Etcd__Event *event)
             w->command(w);
 }
 
+static bool is_news(const Etcd__Event *event, int64_t seen)
+{
+    return event->kv != NULL && event->kv->mod_revision > seen;
+}
+
+/* Nodes are told of before the tasks that make them change. */
+static void feed_mirror(mf_etcd_watch *watch, const Etcd__WatchResponse *answer, int64_t seen)
+{
+    for (size_t i = 0; i < answer->n_events; i++)
+        if (is_news(answer->events[i], seen))
+            mf__etcd_mirror_event(watch->etcd, answer->events[i], &watch->arena);
+    mf__etcd_mirror_tell(watch->etcd, &watch->arena);
+}
+
 static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse *answer)
 {
     int64_t seen = watch->revisions[which];
 
+    feed_mirror(watch, answer, seen);
     for (size_t i = 0; i < answer->n_events; i++) {
         const Etcd__Event *event = answer->events[i];
-        if (event->kv == NULL || event->kv->mod_revision <= seen)
+        if (!is_news(event, seen))
             continue;
         watch->revisions[which] = event->kv->mod_revision;
         if (which == WATCH_TASKS)
@@ -205,6 +234,7 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
 static void begin_anew(mf_etcd_watch *watch)
 {
     mf__watchers_missed(&watch->etcd->watchers);
+    mf__etcd_mirror_reset(watch->etcd);
     memset(watch->revisions, 0, sizeof watch->revisions);
     watch->number++;
 }

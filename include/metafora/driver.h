@@ -170,6 +170,7 @@ typedef struct mf_page_request {
     char cursor[MF_CURSOR_SIZE];   /* in and out */
     const mf_task_record *records; /* out */
     size_t count;                  /* out */
+    bool may_lag; /* claimable: what was true when the last hint was told will do */
 } mf_page_request;
 
 /* lookup: one record for each id, in order; code MF_EGONE where there is no such task. */
@@ -185,6 +186,7 @@ typedef struct mf_nodes_request {
     mf_request request;
     const mf_node *nodes; /* out, valid during done() */
     size_t count;         /* out */
+    bool may_lag;         /* counts that were true when the last hint was told will do */
 } mf_nodes_request;
 
 /* send: stores a command for the node, then hints. Sequence numbers of a node's commands rise.

@@ -222,6 +222,7 @@ void mf__reconcile_start(mf_coordinator *me)
 
     me->page.request = (mf_request){.done = on_page, .arg = me};
     me->page.limit = page_limit;
+    me->page.may_lag = true;
     me->receive.request = (mf_request){.done = on_receive, .arg = me};
     me->receive.session = &me->session;
     me->receive.limit = commands_limit;
@@ -229,6 +230,7 @@ void mf__reconcile_start(mf_coordinator *me)
     me->mail.session = &me->session;
     me->mail.limit = mail_limit;
     me->nodes.request = (mf_request){.done = on_nodes, .arg = me};
+    me->nodes.may_lag = true;
     mf_timer_init(&me->reconcile_timer, on_reconcile_timer, me);
     mf_timer_init(&me->view_timer, on_view_timer, me);
     mf_timer_start(me->loop, &me->reconcile_timer, now + mf__jitter(me->loop, me->reconcile_us));

@@ -135,6 +135,29 @@ static void on_removed(mf_watcher *watcher, const char *const *ids, size_t count
     mf_loop_stop(of(watcher)->loop);
 }
 
+static driver_node *told_node(driver_handle *h, const char *name)
+{
+    size_t at = 0;
+
+    while (at < h->node_count && strcmp(h->nodes[at].name, name) != 0)
+        at++;
+    assert_true(at < DRIVER_NODES_MOST);
+    h->node_count += at == h->node_count;
+    return &h->nodes[at];
+}
+
+static void on_node_changed(mf_watcher *watcher, const mf_node *node, bool gone)
+{
+    driver_handle *h = of(watcher);
+    driver_node *known = told_node(h, node->name);
+
+    snprintf(known->name, sizeof known->name, "%s", node->name);
+    known->tasks = gone ? -1 : (int64_t)node->tasks;
+    known->weight = node->weight;
+    h->node_hints++;
+    mf_loop_stop(h->loop);
+}
+
 static void on_command(mf_watcher *watcher)
 {
     of(watcher)->commands++;
@@ -181,7 +204,7 @@ void driver_watch(driver_handle *h, const mf_session *session)
         .taken = on_taken,
         .removed = on_removed,
         .command = on_command,
-        .node_changed = h->node_changed,
+        .node_changed = h->node_changed != NULL ? h->node_changed : on_node_changed,
     };
     h->watching = true;
     h->broker->operations->watch(h->broker, &h->watcher);
@@ -383,7 +406,7 @@ static size_t count_pages(driver_handle *h, void (*slot)(mf_broker *, mf_page_re
                           size_t *damaged)
 {
     counting c = {.answer.handle = h};
-    mf_page_request page = {.limit = 100};
+    mf_page_request page = {.limit = 100, .may_lag = h->may_lag};
 
     do {
         page.request = (mf_request){.done = on_page, .arg = &c};
@@ -430,7 +453,7 @@ static void on_nodes(mf_request *request)
 static viewing view_nodes(driver_handle *h, const char *node)
 {
     viewing v = {.answer.handle = h, .node = node, .tasks = -1};
-    mf_nodes_request request = {.request = {.done = on_nodes, .arg = &v}};
+    mf_nodes_request request = {.request = {.done = on_nodes, .arg = &v}, .may_lag = h->may_lag};
 
     h->broker->operations->nodes(h->broker, &request);
     driver_await(h, &v.answer.came, 1);
@@ -446,6 +469,20 @@ size_t driver_count_nodes(driver_handle *h)
 int64_t driver_node_tasks(driver_handle *h, const char *node)
 {
     return view_nodes(h, node).tasks;
+}
+
+int64_t driver_told_tasks(const driver_handle *h, const char *node)
+{
+    for (size_t i = 0; i < h->node_count; i++)
+        if (strcmp(h->nodes[i].name, node) == 0)
+            return h->nodes[i].tasks;
+    return -1;
+}
+
+void driver_await_told(driver_handle *h, const char *node, int64_t tasks)
+{
+    while (driver_told_tasks(h, node) != tasks)
+        driver_await(h, &h->node_hints, h->node_hints + 1);
 }
 
 typedef struct looking {

@@ -10,17 +10,29 @@
 
 #include <metafora/driver.h>
 
+enum { DRIVER_NODES_MOST = 64 };
+
+typedef struct driver_node {
+    char name[64];
+    int64_t tasks; /* -1: it is gone */
+    double weight;
+} driver_node;
+
 /* A handle, a watcher on it, and what the watcher was told. */
 typedef struct driver_handle {
     mf_loop *loop;
     mf_broker *broker;
     mf_watcher watcher;
     bool watching, up; /* up: the link, as last told */
-    /* The watcher's, when it is set before driver_watch. */
+    /* The watcher's, when it is set before driver_watch; otherwise `nodes` is kept up. */
     void (*node_changed)(mf_watcher *watcher, const mf_node *node, bool gone);
     unsigned ups, downs, resyncs, commands;
     size_t claimable, taken, removed; /* ids in hints */
     char last_claimable[256], last_removed[256];
+    driver_node nodes[DRIVER_NODES_MOST]; /* as told of */
+    size_t node_count;
+    unsigned node_hints;
+    bool may_lag;   /* claimable tasks and nodes are asked for as consumers do */
     mf_error why;   /* of the last loss */
     mf_error error; /* of the last request */
 } driver_handle;
@@ -71,6 +83,11 @@ size_t driver_count_tasks(driver_handle *h, size_t *damaged);
 /* The live nodes, and how many tasks one of them holds; -1: it is not among them. */
 size_t driver_count_nodes(driver_handle *h);
 int64_t driver_node_tasks(driver_handle *h, const char *node);
+
+/* How many tasks hints say that the node holds; -1: none has told of it, or that it is gone. */
+int64_t driver_told_tasks(const driver_handle *h, const char *node);
+/* Waits until hints say that it holds so many, or -1. */
+void driver_await_told(driver_handle *h, const char *node, int64_t tasks);
 
 int driver_lookup(driver_handle *h, const char *id, uint64_t *fence, char *owner, size_t size);
 int driver_send(driver_handle *h, const char *node, const char *json);
