@@ -1,7 +1,9 @@
 /* Broker options: their rules, and those that a URL's query may set. */
 #include "broker_options.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <metafora/driver.h>
@@ -42,22 +44,19 @@ static int out_of_range(const option *o, mf_error *error)
                         o->maximum);
 }
 
+/* Digits with or without a minus sign, and nothing else. */
 static int number_from(int *out, const option *o, const char *text, mf_error *error)
 {
-    int value = 0;
+    const char *digits = text + (*text == '-');
+    char *end;
 
-    if (*text == '\0')
+    if (*digits < '0' || *digits > '9')
         return out_of_range(o, error);
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return out_of_range(o, error);
-        value = value * 10 + (*text - '0');
-        if (value > o->maximum)
-            return out_of_range(o, error);
-    }
-    if (value < o->minimum)
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (*end != '\0' || errno != 0 || value < o->minimum || value > o->maximum)
         return out_of_range(o, error);
-    *out = value;
+    *out = (int)value;
     return MF_OK;
 }
 

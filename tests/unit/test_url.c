@@ -213,15 +213,17 @@ static void test_options(void **state)
     (void)state;
     options.reply_timeout_ms = 7;
     options.connect_timeout_ms = 8;
-    assert_int_equal(mf_url_parse(&url,
-                                  "a://h?connect_timeout_ms=250&wait_replicas=2&db=1&"
-                                  "tls_ca_file=/ca&tls_cert_file=/cert&tls_key_file=/key",
-                                  NULL),
-                     MF_OK);
+    assert_int_equal(
+        mf_url_parse(&url,
+                     "a://h?connect_timeout_ms=250&wait_replicas=2&db=1&max_crashes=-1&"
+                     "tls_ca_file=/ca&tls_cert_file=/cert&tls_key_file=/key",
+                     NULL),
+        MF_OK);
     assert_int_equal(mf_broker_options_from_url(&options, &url, also, NULL), MF_OK);
     assert_int_equal(options.connect_timeout_ms, 250);
     assert_int_equal(options.reply_timeout_ms, 7);
     assert_int_equal(options.wait_replicas, 2);
+    assert_int_equal(options.max_crashes, -1);
     assert_string_equal(options.tls_ca_file, "/ca");
     assert_string_equal(options.tls_cert_file, "/cert");
     assert_string_equal(options.tls_key_file, "/key");
@@ -237,10 +239,14 @@ static const bad_case bad_options[] = {
     {"a://h?connect_timeout_ms=0", TIMEOUT},
     {"a://h?connect_timeout_ms=3600001", TIMEOUT},
     {"a://h?connect_timeout_ms=-5", TIMEOUT},
+    {"a://h?connect_timeout_ms=+5", TIMEOUT},
+    {"a://h?connect_timeout_ms=%205", TIMEOUT},
     {"a://h?connect_timeout_ms=5s", TIMEOUT},
     {"a://h?connect_timeout_ms=1e3", TIMEOUT},
     {"a://h?connect_timeout_ms=99999999999999999999", TIMEOUT},
     {"a://h?reply_timeout_ms=x", "reply_timeout_ms: not a number from 1 to 3600000"},
+    {"a://h?max_crashes=--1", "max_crashes: not a number from -1 to 1000"},
+    {"a://h?max_crashes=-2", "max_crashes: not a number from -1 to 1000"},
     {"a://h?wait_replicas=101", "wait_replicas: not a number from 0 to 100"},
     {"a://h?tls_ca_file=", "tls_ca_file: empty"},
     {"a://h?tls_cert_file=/x", "tls_key_file: missing, tls_cert_file needs it"},
