@@ -1,15 +1,8 @@
 /* The consumer: opening, what the coordinator tells, draining, closing. */
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "consumer/internal.h"
-
-enum { lease_default_ms = 15000, lease_least_ms = 2000, lease_most_ms = 3600000 };
-enum { balance_default_ms = 15000, reconcile_default_ms = 10000, reclaim_default_ms = 2000 };
-enum { offers_default = 200000, restart_grace_default_ms = 60000 };
 
 static mf_task *task_of(mf_claim *claim)
 {
@@ -287,116 +280,6 @@ static const mf_coordinator_events coordinator_events = {
 
 /* Opening. */
 
-static int check_range(const char *field, int64_t value, int64_t least, int64_t most,
-                       mf_error *error)
-{
-    if (value >= least && value <= most)
-        return MF_OK;
-    return mf_error_set(error, MF_EINVAL, "%s: %lld is not between %lld and %lld", field,
-                        (long long)value, (long long)least, (long long)most);
-}
-
-static int check_handler(const mf_handler *handler, mf_error *error)
-{
-    if (handler->version < 0)
-        return mf_error_set(error, handler->version, "handler: %s", mf_strerror(handler->version));
-    if (handler->version != MF_HANDLER_VERSION)
-        return mf_error_set(error, MF_EINVAL, "handler: version %d is not known", handler->version);
-    bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
-    bool blocking = handler->start == NULL && handler->stop == NULL && handler->run != NULL;
-    if (!evented && !blocking)
-        return mf_error_set(error, MF_EINVAL, "handler: needs either run, or both start and stop");
-    return MF_OK;
-}
-
-static int check_balancer(const mf_balancer *balancer, mf_error *error)
-{
-    if (balancer->version < 0)
-        return mf_error_set(error, balancer->version, "balancer: %s",
-                            mf_strerror(balancer->version));
-    if (balancer->version != MF_BALANCER_VERSION)
-        return mf_error_set(error, MF_EINVAL, "balancer: version %d is not known",
-                            balancer->version);
-    if (balancer->can_claim == NULL)
-        return mf_error_set(error, MF_EINVAL, "balancer: can_claim is missing");
-    return MF_OK;
-}
-
-static void fill_in(mf_consumer_options *o)
-{
-    if (o->lease_ms == 0)
-        o->lease_ms = lease_default_ms;
-    if (o->stop_grace_ms == 0)
-        o->stop_grace_ms = o->lease_ms / 4;
-    if (o->balance_interval_ms == 0)
-        o->balance_interval_ms = balance_default_ms;
-    if (o->reconcile_interval_ms == 0)
-        o->reconcile_interval_ms = reconcile_default_ms;
-    if (o->reclaim_delay_ms == 0)
-        o->reclaim_delay_ms = reclaim_default_ms;
-    if (o->max_offers == 0)
-        o->max_offers = offers_default;
-    if (o->restart_grace_ms == 0)
-        o->restart_grace_ms = restart_grace_default_ms;
-    if (o->weight == 0)
-        o->weight = 1;
-    if (o->name_space == NULL)
-        o->name_space = o->broker_options.name_space;
-    if (o->balancer.version == 0 && o->balancer.can_claim == NULL)
-        o->balancer = mf_balancer_fair(1.2);
-}
-
-static int check(const mf_consumer_options *o, mf_error *error)
-{
-    int code = check_handler(&o->handler, error);
-
-    if (code == MF_OK)
-        code = check_balancer(&o->balancer, error);
-    if (code == MF_OK && o->version != MF_CONSUMER_OPTIONS_VERSION)
-        code = mf_error_set(error, MF_EINVAL, "options: version %d is not known", o->version);
-    if (code == MF_OK && o->loop == NULL)
-        code = mf_error_set(error, MF_EINVAL, "loop: is required");
-    if (code == MF_OK && o->broker_handle != NULL && o->broker_handle->loop != o->loop)
-        code = mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
-    if (code == MF_OK && o->name != NULL)
-        code = mf_check_name("name", o->name, error);
-    if (code == MF_OK && !(o->weight >= 0.001 && o->weight <= 1000000))
-        code = mf_error_set(error, MF_EINVAL, "weight: not between 0.001 and 1,000,000");
-    if (code == MF_OK)
-        code = check_range("lease_ms", o->lease_ms, lease_least_ms, lease_most_ms, error);
-    if (code == MF_OK)
-        code = check_range("stop_grace_ms", o->stop_grace_ms, 1, o->lease_ms / 2, error);
-    if (code == MF_OK)
-        code = check_range("balance_interval_ms", o->balance_interval_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("reconcile_interval_ms", o->reconcile_interval_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("reclaim_delay_ms", o->reclaim_delay_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("max_offers", o->max_offers, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("restart_grace_ms", o->restart_grace_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("max_moves", o->max_moves, 0, INT32_MAX, error);
-    return code;
-}
-
-/* Host names may hold what a node name may not. */
-static char *default_name(mf_loop *loop)
-{
-    char host[65] = "";
-    char *name = NULL;
-
-    gethostname(host, sizeof host - 1);
-    for (char *c = host; *c != '\0'; c++)
-        if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
-            *c = '-';
-    if (asprintf(&name, "%s-%08x", host[0] != '\0' ? host : "node",
-                 (unsigned)mf_loop_random(loop)) < 0)
-        return NULL;
-    return name;
-}
-
 /* A reply that is later than the next renewal would have been is no good to a lease. */
 static int reply_timeout_for(int lease_ms)
 {
@@ -486,18 +369,18 @@ int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_e
     mf_consumer *me = calloc(1, sizeof *me);
     int code = MF_ENOMEM;
 
-    fill_in(&o);
+    mf__options_fill_in(&o);
     if (me == NULL) {
         mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
         goto out;
     }
-    code = check(&o, error);
+    code = mf__options_check(&o, error);
     if (code != MF_OK)
         goto out;
     take(me, &o);
     mf_deferred_init(&me->drain_call, leave_if_drained, me);
     mf__offers_start(me);
-    me->name = o.name != NULL ? strdup(o.name) : default_name(o.loop);
+    me->name = o.name != NULL ? strdup(o.name) : mf__options_default_name(o.loop);
     if (me->name == NULL || start_balancing(me, &o) != MF_OK) {
         code = mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
         goto out;

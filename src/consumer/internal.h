@@ -113,6 +113,13 @@ void mf__consumer_drain(mf_consumer *me);
 /* Call when a task is gone: a drain may be over. */
 void mf__consumer_task_gone(mf_consumer *me);
 
+/* options.c */
+void mf__options_fill_in(mf_consumer_options *options);
+/* MF_EINVAL: the text names the field and the rule. */
+int mf__options_check(const mf_consumer_options *options, mf_error *error);
+/* From malloc; NULL: no memory. */
+char *mf__options_default_name(mf_loop *loop);
+
 /* offers.c */
 void mf__offers_start(mf_consumer *me);
 /* `left`: whom they are left to for now; NULL: nobody. */
