@@ -16,15 +16,21 @@ typedef struct claim_op {
     bool marks;      /* the transaction marks the lease */
     size_t *refused; /* indices of claims */
     size_t refused_count;
-    mf_part *parts; /* renewals of leases with tasks that were claimed before */
+    int64_t *messages; /* for each claim: revision of the message that waits; 0: none */
+    mf_part *parts;    /* renewals of leases with tasks that were claimed before */
     size_t part_count;
 } claim_op;
 
 static void start(mf_op *op, mf_key_lease *lease, const mf_error *error);
 
+int64_t mf__fence_revision(uint64_t fence, uint64_t base)
+{
+    return fence > base ? (int64_t)(fence - base) : INT64_MAX;
+}
+
 int64_t mf__claim_revision(const mf_claim *claim)
 {
-    return claim->fence > claim->mark ? (int64_t)(claim->fence - claim->mark) : INT64_MAX;
+    return mf__fence_revision(claim->fence, claim->mark);
 }
 
 uint64_t mf__claim_hash(const mf_claim *claim)
@@ -103,10 +109,17 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
 
 static void on_kept(mf_op *op)
 {
-    if (op->error.code != MF_OK)
-        fail((claim_op *)op, op->error.code, op->error.text);
-    else
-        mf__op_end(op);
+    claim_op *claim = (claim_op *)op;
+
+    if (op->error.code != MF_OK) {
+        fail(claim, op->error.code, op->error.text);
+        return;
+    }
+    for (size_t i = 0; i < claim->request->count; i++)
+        if (claim->request->claims[i]->result == MF_OK)
+            mf__mail_claimed(op->etcd, op->session, claim->request->claims[i]->id,
+                             claim->messages[i]);
+    mf__op_end(op);
 }
 
 static void keep_alive(claim_op *claim, int64_t lease)
@@ -152,15 +165,41 @@ static void set_owned(const claim_op *claim, mf_claim *c, int64_t revision, int6
     c->group = (uint64_t)lease;
 }
 
-static int read_granted(claim_op *claim, mf_claim *c, const Etcd__TxnResponse *part,
-                        int64_t revision)
+/* The keys of a task from its message to its properties. */
+static Etcd__RequestOp *get_papers(mf_arena *arena, const mf_task_keys *keys)
 {
-    set_owned(claim, c, revision, claim->lease);
-    return mf__properties_read(&c->properties, claim->op.etcd, c->id, mf__answer_get(part, 1));
+    return mf__op_range(arena, mf__range_new(arena, keys->message, keys->behind_properties));
 }
 
-static int read_refused(claim_op *claim, mf_claim *c, const Etcd__TxnResponse *part)
+static const Etcd__KeyValue *find_paper(const Etcd__RangeResponse *papers, mf_bytes key)
 {
+    for (size_t i = 0; papers != NULL && i < papers->n_kvs; i++)
+        if (mf__bytes_equal(papers->kvs[i]->key, key))
+            return papers->kvs[i];
+    return NULL;
+}
+
+static int read_papers(claim_op *claim, size_t index, const Etcd__RangeResponse *papers)
+{
+    mf_claim *c = claim->request->claims[index];
+    mf_etcd *etcd = claim->op.etcd;
+    mf_task_keys keys = mf__task_keys(etcd, &claim->op.arena, c->id);
+    const Etcd__KeyValue *message = find_paper(papers, keys.message);
+
+    claim->messages[index] = message != NULL ? message->mod_revision : 0;
+    return mf__properties_read(&c->properties, etcd, c->id, find_paper(papers, keys.properties));
+}
+
+static int read_granted(claim_op *claim, size_t index, const Etcd__TxnResponse *part,
+                        int64_t revision)
+{
+    set_owned(claim, claim->request->claims[index], revision, claim->lease);
+    return read_papers(claim, index, mf__answer_range(part, 1));
+}
+
+static int read_refused(claim_op *claim, size_t index, const Etcd__TxnResponse *part)
+{
+    mf_claim *c = claim->request->claims[index];
     const Etcd__KeyValue *owner = mf__answer_get(part, 0);
     const Etcd__KeyValue *task = mf__answer_get(part, 1);
 
@@ -171,7 +210,7 @@ static int read_refused(claim_op *claim, mf_claim *c, const Etcd__TxnResponse *p
         !mf__bytes_are(owner->value, claim->op.session->owner_json))
         return MF_ETAKEN;
     set_owned(claim, c, owner->create_revision, owner->lease);
-    return mf__properties_read(&c->properties, claim->op.etcd, c->id, mf__answer_get(part, 2));
+    return read_papers(claim, index, mf__answer_range(part, 2));
 }
 
 static void finish(claim_op *claim)
@@ -195,7 +234,7 @@ static void on_refused(mf_op *op)
     for (size_t i = 0; i < claim->refused_count; i++) {
         mf_claim *c = claim->request->claims[claim->refused[i]];
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i);
-        c->result = part != NULL ? read_refused(claim, c, part) : MF_ETAKEN;
+        c->result = part != NULL ? read_refused(claim, claim->refused[i], part) : MF_ETAKEN;
         if (c->result == MF_OK)
             mf__claim_note_held(op, c, revision);
     }
@@ -219,7 +258,7 @@ static void ask_refused(claim_op *claim)
         mf_txn *one = mf__txn_new(&op->arena, 0, 3, 0);
         mf__txn_then(one, mf__op_get(&op->arena, keys.owner));
         mf__txn_then(one, mf__op_get(&op->arena, keys.task));
-        mf__txn_then(one, mf__op_get(&op->arena, keys.properties));
+        mf__txn_then(one, get_papers(&op->arena, &keys));
         mf__txn_then(txn, mf__op_txn(&op->arena, one));
     }
     op->rescue = could_not_ask;
@@ -236,7 +275,7 @@ static void read_claims(claim_op *claim, const Etcd__TxnResponse *answer)
             claim->refused[claim->refused_count++] = i;
             continue;
         }
-        c->result = read_granted(claim, c, part, answer->header->revision);
+        c->result = read_granted(claim, i, part, answer->header->revision);
         if (c->result == MF_OK)
             mf__claim_note_held(&claim->op, c, answer->header->revision);
     }
@@ -292,7 +331,7 @@ static mf_txn *claim_one(claim_op *claim, const char *id, mf_bytes owner)
     mf__txn_if_mod(txn, keys.owner, 0);
     mf__txn_if_exists(txn, keys.task);
     mf__txn_then(txn, mf__op_put(arena, keys.owner, owner, claim->lease));
-    mf__txn_then(txn, mf__op_get(arena, keys.properties));
+    mf__txn_then(txn, get_papers(arena, &keys));
     return txn;
 }
 
@@ -328,6 +367,7 @@ void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
     if (claim == NULL)
         return;
     claim->request = request;
+    claim->messages = MF_ARENA_NEW(&claim->op.arena, int64_t, request->count);
     for (size_t i = 0; i < request->count; i++)
         request->claims[i]->properties = NULL;
     mf__key_leases_take(&claim->op.session->claims, &claim->op, request->count, start);

@@ -82,6 +82,7 @@ static void free_etcd(mf_etcd *etcd)
     mf__key_leases_clear(&etcd->commands);
     mf__watchers_clear(&etcd->watchers);
     mf__mirror_clear(&etcd->mirror.content);
+    mf__mailbox_clear(etcd);
     mf_url_clear(&etcd->url);
     for (size_t i = 0; i < sizeof etcd->strings / sizeof *etcd->strings; i++)
         free(etcd->strings[i]);
@@ -139,6 +140,12 @@ static const mf_broker_operations operations = {
     .lookup = mf__etcd_lookup,
     .nodes = mf__etcd_nodes,
     .send = mf__etcd_send,
+    .load = mf__etcd_load,
+    .store = mf__etcd_store,
+    .mail = mf__etcd_mail,
+    .tell = mf__etcd_tell,
+    .forget = mf__etcd_forget,
+    .states = mf__etcd_states,
 };
 
 /* Opening. */
@@ -236,6 +243,7 @@ static void init(mf_etcd *etcd, mf_loop *loop)
     mf_deferred_init(&etcd->refuse, mf__ops_run_refused, etcd);
     mf_deferred_init(&etcd->greet, on_greet, etcd);
     mf_deferred_init(&etcd->close_call, on_close, etcd);
+    mf__mailbox_init(etcd);
     mf__key_leases_init(&etcd->marks, etcd, MARK_SECONDS + FRESH_SECONDS,
                         INT64_C(1000000) * FRESH_SECONDS);
     mf__key_leases_init(&etcd->commands, etcd, MF_COMMAND_TTL_MS / 1000 + FRESH_SECONDS,

@@ -81,7 +81,8 @@ typedef struct mf_etcd_session {
     /* The end of another session that has its name, as far as is known. */
     char holder[33];
     int64_t holder_until_us;
-    size_t users; /* operations */
+    bool mail_waits; /* its watchers are to be told */
+    size_t users;    /* operations */
     bool over;    /* it has left: to be forgotten with its last user */
 } mf_etcd_session;
 
@@ -124,6 +125,14 @@ typedef struct mf_etcd_mirror {
     int64_t audit_us;            /* from when on tasks are to be listed again */
 } mf_etcd_mirror;
 
+/* Which tasks have a message, so far as the handle knows (mail.c). */
+typedef struct mf_mailbox {
+    struct mf_unread *list; /* by id, in the order of their places */
+    uint64_t place;         /* the last one given */
+    uint32_t watch;         /* the watch since whose beginning nothing was missed; 0: none */
+    mf_deferred hint;
+} mf_mailbox;
+
 struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
@@ -147,6 +156,7 @@ struct mf_etcd {
     mf_op *answered;     /* to be ended */
     mf_deferred refuse;
 
+    mf_mailbox mailbox;
     mf_etcd_session *sessions;
     mf_key_leases marks;    /* of what is to be remembered for a minute */
     mf_key_leases commands; /* of commands */
@@ -203,13 +213,15 @@ void mf__op_note_error(mf_op *op, const mf_error *error);
 
 /* Keys (keys.c). */
 
+/* "/<namespace>/" and the text; a zero byte is behind it. */
 mf_bytes mf__key(mf_etcd *etcd, mf_arena *arena, const char *format, ...) MF_PRINTF(3, 4);
 
 /* The keys of a task; they share memory. */
 typedef struct mf_task_keys {
     mf_bytes task, owner, properties;
-    mf_bytes slash, slash_end; /* the range of all keys of the task but its own */
-    mf_bytes behind_owner;     /* the first key behind the owner key */
+    mf_bytes message;                         /* the last one to the task */
+    mf_bytes slash, slash_end;                /* the range of all keys of the task but its own */
+    mf_bytes behind_owner, behind_properties; /* the first keys behind those */
 } mf_task_keys;
 mf_task_keys mf__task_keys(mf_etcd *etcd, mf_arena *arena, const char *id);
 /* Fills in slash_end. */
@@ -224,6 +236,13 @@ bool mf__bytes_are(mf_bytes bytes, const char *text);
 bool mf__key_is_marker(mf_bytes rest);
 /* A task id as text; NULL: it is none. */
 const char *mf__key_id(mf_arena *arena, mf_bytes id);
+/* Where a listing of the keys below "/<namespace>/<part>" goes on: what follows that in the last
+ * key, cut where no key of ours can be so long, or before a zero byte; both are somebody else's. A
+ * byte behind it makes the next page begin after those. */
+void mf__key_to_cursor(char cursor[MF_CURSOR_SIZE], mf_bytes rest);
+/* The first key to be listed. */
+mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part,
+                               const char *cursor);
 
 /* Sessions (session.c). */
 
@@ -277,6 +296,7 @@ int64_t mf__lease_seconds(int64_t lease_ms);
 
 /* The fence without the base that it was given with: the revision that created the owner key. Never
  * that of a key which is not there. */
+int64_t mf__fence_revision(uint64_t fence, uint64_t base);
 int64_t mf__claim_revision(const mf_claim *claim);
 uint64_t mf__claim_hash(const mf_claim *claim);
 /* The claim's owner key is as the claim has it. Three conditions more fit beside it. */
@@ -301,6 +321,16 @@ int mf__fence_base_read(uint64_t *out, const Etcd__KeyValue *value);
 void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*then)(mf_op *op));
 /* In the operation's arena, in the order of the ids, which are borrowed. */
 mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count);
+
+/* Messages (mail.c). */
+
+void mf__mailbox_init(mf_etcd *etcd);
+void mf__mailbox_clear(mf_etcd *etcd);
+/* The watch has seen that the message of task `id` was put, or deleted, by a revision. */
+void mf__mail_put(mf_etcd *etcd, mf_bytes id, int64_t revision);
+void mf__mail_deleted(mf_etcd *etcd, mf_bytes id, int64_t revision);
+/* The session has claimed a task, with the revision of the message that was there; 0: none was. */
+void mf__mail_claimed(mf_etcd *etcd, mf_etcd_session *session, const char *id, int64_t revision);
 
 /* Watching (watch.c). */
 
@@ -367,5 +397,11 @@ void mf__etcd_tasks(mf_broker *broker, mf_page_request *request);
 void mf__etcd_lookup(mf_broker *broker, mf_lookup_request *request);
 void mf__etcd_nodes(mf_broker *broker, mf_nodes_request *request);
 void mf__etcd_send(mf_broker *broker, mf_send_request *request);
+void mf__etcd_load(mf_broker *broker, mf_load_request *request);
+void mf__etcd_store(mf_broker *broker, mf_store_request *request);
+void mf__etcd_mail(mf_broker *broker, mf_mail_request *request);
+void mf__etcd_tell(mf_broker *broker, mf_items_request *request);
+void mf__etcd_forget(mf_broker *broker, mf_items_request *request);
+void mf__etcd_states(mf_broker *broker, mf_states_request *request);
 
 #endif

@@ -1,4 +1,4 @@
-/* submit and remove.
+/* submit, remove and tell.
  *
  * One transaction for as many items as fit into a request, each in a nested one of its own. It puts
  * a key named after the request's token, which stays for a minute: a copy that comes again finds
@@ -12,10 +12,12 @@
 /* Of etcd's 1.5 MiB for a request; one item with its properties fits in any case. */
 enum { PART_BYTES = 1000000, ITEM_BYTES = 400 };
 
+typedef enum items_kind { SUBMIT, REMOVE, TELL } items_kind;
+
 typedef struct items_op {
     mf_op op; /* first */
     mf_items_request *request;
-    bool removes;
+    items_kind kind;
     mf_table ids;
     size_t next;    /* item */
     size_t first;   /* of the part under way */
@@ -28,20 +30,23 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error);
 /* What an item's result is, by whether its task was there before. */
 static int result_of(const items_op *items, bool existed)
 {
-    if (items->removes)
-        return existed ? MF_OK : MF_EGONE;
-    return existed ? MF_EEXISTS : MF_OK;
+    if (items->kind == SUBMIT)
+        return existed ? MF_EEXISTS : MF_OK;
+    return existed ? MF_OK : MF_EGONE;
 }
 
-/* The same id again in one request: its task is there by now, or is not. */
+/* The same id again in one request: its task is there by now, or is not. Of messages the last one
+ * is sent. */
 static void settle_repeated(items_op *items)
 {
     mf_items_request *request = items->request;
 
     for (size_t i = 0; i < request->count; i++) {
-        size_t first = mf__table_find(&items->ids, mf__bytes_of(request->items[i].id));
-        if (first != i)
-            request->items[i].result = result_of(items, !items->removes);
+        size_t taken = mf__table_find(&items->ids, mf__bytes_of(request->items[i].id));
+        if (taken != i && items->kind == TELL)
+            request->items[i].result = request->items[taken].result;
+        else if (taken != i)
+            request->items[i].result = result_of(items, items->kind == SUBMIT);
     }
 }
 
@@ -117,7 +122,7 @@ static void on_part(mf_op *op)
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
         bool changed = part != NULL && part->succeeded;
         items->request->items[items->places[i]].result =
-            result_of(items, items->removes == changed);
+            result_of(items, (items->kind != SUBMIT) == changed);
     }
     after_part(items);
 }
@@ -150,6 +155,31 @@ static mf_txn *remove_one(mf_op *op, const mf_item *item)
     return txn;
 }
 
+/* In place of one that was not read; the watch tells its owner. */
+static mf_txn *tell_one(mf_op *op, const mf_item *item)
+{
+    mf_arena *arena = &op->arena;
+    mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
+    mf_txn *txn = mf__txn_new(arena, 1, 1, 0);
+
+    mf__txn_if_exists(txn, keys.task);
+    mf__txn_then(txn, mf__op_put(arena, keys.message, mf__bytes_of(item->properties), 0));
+    return txn;
+}
+
+static mf_txn *change_one(items_op *items, const mf_item *item)
+{
+    switch (items->kind) {
+    case REMOVE:
+        return remove_one(&items->op, item);
+    case TELL:
+        return tell_one(&items->op, item);
+    case SUBMIT:
+        break;
+    }
+    return submit_one(&items->op, item);
+}
+
 /* Markers have the same keys as tasks of that name would have. */
 static bool is_marker(const char *id)
 {
@@ -177,7 +207,7 @@ static void fill_part(items_op *items)
         if (bytes > PART_BYTES && items->count > 0)
             break;
         if (is_marker(item->id))
-            item->result = items->removes ? MF_EGONE : MF_EINVAL;
+            item->result = items->kind == SUBMIT ? MF_EINVAL : MF_EGONE;
         else
             items->places[items->count++] = items->next;
     }
@@ -201,16 +231,15 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
     mf__txn_else(txn, mf__op_get(&op->arena, key));
     for (size_t i = 0; i < items->count; i++) {
         const mf_item *item = &items->request->items[items->places[i]];
-        mf_txn *one = items->removes ? remove_one(op, item) : submit_one(op, item);
-        mf__txn_then(txn, mf__op_txn(&op->arena, one));
+        mf__txn_then(txn, mf__op_txn(&op->arena, change_one(items, item)));
     }
-    if (items->removes)
+    if (items->kind == REMOVE)
         mf__txn_then(txn, mf__op_put(&op->arena, mf__removals_key(op), (mf_bytes){0}, 0));
     op->rescue = mf__key_leases_take_again;
     mf__op_transact(op, txn, on_part);
 }
 
-static void start(mf_broker *broker, mf_items_request *request, bool removes)
+static void start(mf_broker *broker, mf_items_request *request, items_kind kind)
 {
     items_op *items = mf__op_new(broker, &request->request, sizeof *items);
 
@@ -218,20 +247,27 @@ static void start(mf_broker *broker, mf_items_request *request, bool removes)
         return;
     mf_op *op = &items->op;
     items->request = request;
-    items->removes = removes;
+    items->kind = kind;
     items->places = MF_ARENA_NEW(&op->arena, size_t, request->count);
     mf__table_init(&items->ids, &op->arena, request->count);
-    for (size_t i = 0; i < request->count; i++)
-        mf__table_add(&items->ids, mf__bytes_of(request->items[i].id), i);
+    for (size_t i = 0; i < request->count; i++) {
+        size_t at = kind == TELL ? request->count - 1 - i : i;
+        mf__table_add(&items->ids, mf__bytes_of(request->items[at].id), at);
+    }
     mf__key_leases_take(&op->etcd->marks, op, 1, next_part);
 }
 
 void mf__etcd_submit(mf_broker *broker, mf_items_request *request)
 {
-    start(broker, request, false);
+    start(broker, request, SUBMIT);
 }
 
 void mf__etcd_remove(mf_broker *broker, mf_items_request *request)
 {
-    start(broker, request, true);
+    start(broker, request, REMOVE);
+}
+
+void mf__etcd_tell(mf_broker *broker, mf_items_request *request)
+{
+    start(broker, request, TELL);
 }

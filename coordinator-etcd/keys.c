@@ -53,9 +53,11 @@ mf_task_keys mf__task_keys(mf_etcd *etcd, mf_arena *arena, const char *id)
     mf_task_keys keys = {
         .owner = task_key(etcd, arena, id, length, "/owner"),
         .properties = task_key(etcd, arena, id, length, "/props"),
+        .message = task_key(etcd, arena, id, length, "/commands"),
     };
 
     keys.behind_owner = first_of(keys.owner, keys.owner.len + 1);
+    keys.behind_properties = first_of(keys.properties, keys.properties.len + 1);
     keys.slash = first_of(keys.owner, keys.owner.len - strlen("owner"));
     keys.task = first_of(keys.owner, keys.slash.len - 1);
     return keys;
@@ -112,4 +114,27 @@ const char *mf__key_id(mf_arena *arena, mf_bytes id)
         return NULL;
     memcpy(text, id.data, id.len);
     return mf_check_task_id("", text, NULL) == MF_OK ? text : NULL;
+}
+
+void mf__key_to_cursor(char cursor[MF_CURSOR_SIZE], mf_bytes rest)
+{
+    size_t length = rest.len < MF_CURSOR_SIZE - 2 ? rest.len : MF_CURSOR_SIZE - 2;
+    const uint8_t *zero = length > 0 ? memchr(rest.data, '\0', length) : NULL;
+
+    if (zero != NULL)
+        length = (size_t)(zero - rest.data);
+    memcpy(cursor, rest.data, length);
+    cursor[length] = '\0';
+    if (length < rest.len) {
+        cursor[length] = zero != NULL ? '\x01' : '\xff';
+        cursor[length + 1] = '\0';
+    }
+}
+
+mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part, const char *cursor)
+{
+    mf_bytes key = mf__key(etcd, arena, "%s%s", part, cursor);
+
+    key.len += cursor[0] != '\0'; /* the zero byte behind it */
+    return key;
 }

@@ -31,6 +31,15 @@ mf_bytes mf__bytes_after_prefix(mf_arena *arena, mf_bytes prefix)
     return end;
 }
 
+char *mf__bytes_terminated(mf_arena *arena, mf_bytes bytes)
+{
+    char *text = mf__arena_take(arena, bytes.len + 1);
+
+    if (bytes.len > 0)
+        memcpy(text, bytes.data, bytes.len);
+    return text;
+}
+
 char *mf__bytes_to_text(mf_bytes bytes)
 {
     if (bytes.len == 0)
@@ -73,13 +82,25 @@ void mf__txn_if_value(mf_txn *txn, mf_bytes key, mf_bytes value)
     compare->value = value;
 }
 
-void mf__txn_if_mod(mf_txn *txn, mf_bytes key, int64_t revision)
+static void add_mod(mf_txn *txn, mf_bytes key, int64_t revision,
+                    Etcd__Compare__CompareResult result)
 {
     Etcd__Compare *compare = add_compare(txn, key);
 
     compare->target = ETCD__COMPARE__COMPARE_TARGET__MOD;
     compare->target_union_case = ETCD__COMPARE__TARGET_UNION_MOD_REVISION;
     compare->mod_revision = revision;
+    compare->result = result;
+}
+
+void mf__txn_if_mod(mf_txn *txn, mf_bytes key, int64_t revision)
+{
+    add_mod(txn, key, revision, ETCD__COMPARE__COMPARE_RESULT__EQUAL);
+}
+
+void mf__txn_if_mod_before(mf_txn *txn, mf_bytes key, int64_t revision)
+{
+    add_mod(txn, key, revision, ETCD__COMPARE__COMPARE_RESULT__LESS);
 }
 
 static void add_created(mf_txn *txn, mf_bytes key, int64_t revision,

@@ -15,6 +15,8 @@ mf_bytes mf__bytes_copy(mf_arena *arena, mf_bytes bytes);
 bool mf__bytes_equal(mf_bytes a, mf_bytes b);
 /* The first key behind all that begin with `prefix`, which ends with '/'. */
 mf_bytes mf__bytes_after_prefix(mf_arena *arena, mf_bytes prefix);
+/* A copy with a zero byte behind it, for those who take the bytes for text. */
+char *mf__bytes_terminated(mf_arena *arena, mf_bytes bytes);
 /* A copy with a zero byte behind it; NULL when there is one in it, or no memory. malloc'd. */
 char *mf__bytes_to_text(mf_bytes bytes);
 
@@ -28,6 +30,7 @@ mf_txn *mf__txn_new(mf_arena *arena, size_t compares, size_t successes, size_t f
 void mf__txn_if_value(mf_txn *txn, mf_bytes key, mf_bytes value);
 /* Revision 0: the key does not exist. */
 void mf__txn_if_mod(mf_txn *txn, mf_bytes key, int64_t revision);
+void mf__txn_if_mod_before(mf_txn *txn, mf_bytes key, int64_t revision); /* or does not exist */
 void mf__txn_if_created(mf_txn *txn, mf_bytes key, int64_t revision);
 void mf__txn_if_created_before(mf_txn *txn, mf_bytes key, int64_t revision);
 void mf__txn_if_exists(mf_txn *txn, mf_bytes key);

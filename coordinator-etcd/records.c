@@ -63,10 +63,8 @@ int mf__fence_base_read(uint64_t *out, const Etcd__KeyValue *value)
 /* A copy in the operation's arena, with a zero byte behind it; NULL when there is one in it. */
 static const char *text_of(mf_op *op, mf_bytes bytes)
 {
-    char *text = mf__arena_take(&op->arena, bytes.len + 1);
+    const char *text = mf__bytes_terminated(&op->arena, bytes);
 
-    if (bytes.len > 0)
-        memcpy(text, bytes.data, bytes.len);
     return bytes.len > 0 && memchr(text, '\0', bytes.len) != NULL ? NULL : text;
 }
 

@@ -176,6 +176,11 @@ static void on_task_event(mf_etcd_watch *watch, const Etcd__WatchResponse *answe
             add_hint(watch, HINT_TAKEN, owner_of(watch, event->kv->value), id);
         else if (!is_gone_too(answer, index, task))
             add_hint(watch, HINT_CLAIMABLE, NULL, id);
+    } else if (mf__bytes_are(part, "commands") && mf__key_id(&watch->arena, id) != NULL) {
+        if (put)
+            mf__mail_put(watch->etcd, id, event->kv->mod_revision);
+        else
+            mf__mail_deleted(watch->etcd, id, event->kv->mod_revision);
     }
 }
 

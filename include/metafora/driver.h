@@ -247,8 +247,8 @@ typedef struct mf_states_request {
  * forgotten unless a later one has replaced it. */
 typedef struct mf_write {
     const char *id;
-    uint64_t fence;
-    const char *json; /* NULL: the state stays as it is */
+    uint64_t fence, mark; /* the claim's */
+    const char *json;     /* NULL: the state stays as it is */
     size_t length;
     uint64_t acknowledged; /* number of the message; 0: none */
     int result;            /* out */

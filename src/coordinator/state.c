@@ -14,7 +14,7 @@ struct mf__state_request {
     mf__state_request *next, *previous;
     mf__state_fn done; /* NULL: dropped */
     void *arg;
-    uint64_t fence, acknowledged;
+    uint64_t fence, mark, acknowledged;
     char *json; /* to be stored */
     size_t length;
     bool is_load, is_sent;
@@ -141,6 +141,7 @@ static void add(batch *b, mf__state_request *r)
     else
         b->writes[b->count] = (mf_write){.id = r->id,
                                          .fence = r->fence,
+                                         .mark = r->mark,
                                          .json = r->json,
                                          .length = r->length,
                                          .acknowledged = r->acknowledged};
@@ -238,6 +239,7 @@ mf__state_request *mf__coordinator_store(mf_coordinator *me, const mf_claim *cla
 
     if (r != NULL) {
         r->fence = claim->fence;
+        r->mark = claim->mark;
         r->acknowledged = acknowledged;
     }
     return r;
