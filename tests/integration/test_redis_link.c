@@ -302,6 +302,38 @@ static void test_failover(void **state)
     driver_await_size(&f->handle, &f->handle.claimable, 1);
 }
 
+/* A replica that is promoted without the last writes knows neither the claim nor the counter that
+ * it raised. The session joins there, and whoever claims the task has a higher fence all the same.
+ */
+static void test_failover_loses_claims(void **state)
+{
+    fixture *f = *state;
+    mf_claim claim = {.id = "x"};
+    char url[128];
+
+    start_with(f, "repl-diskless-sync-delay 0\n", NULL);
+    make_replica(f);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d,127.0.0.1:%d", f->server->port, f->other->port);
+    open_joined(f, url);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_OK);
+    while (redis_server_integer(f->other, "HLEN {t}:tasks") == 0)
+        driver_run_ms(&f->handle, 20);
+    redis_server_do(f->other, "REPLICAOF NO ONE");
+    assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_OK);
+    assert_int_equal(driver_release(&f->handle, &f->session, &claim), MF_OK);
+    assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_OK);
+    uint64_t lost = claim.fence;
+
+    redis_server_kill(f->server);
+    driver_await(&f->handle, &f->handle.ups, 2);
+    assert_int_equal(redis_server_integer(f->other, "EXISTS {t}:fence {t}:owner:x"), 0);
+    f->session.epoch++;
+    assert_int_equal(driver_join(&f->handle, &f->session), MF_OK);
+    assert_int_equal(driver_release(&f->handle, &f->session, &claim), MF_ELATE);
+    assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_OK);
+    assert_true(claim.fence > lost);
+}
+
 /* wait_replicas: what too few replicas have confirmed is unknown; with enough of them it is done.
  */
 static void test_wait_replicas(void **state)
@@ -605,6 +637,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replica, setup, teardown),
         cmocka_unit_test_setup_teardown(test_demoted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failover_loses_claims, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait_replicas, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_dies, setup, teardown),
