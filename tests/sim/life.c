@@ -73,13 +73,18 @@ static void on_stop(mf_task *task, mf_stop_reason reason, void *payload)
         end_in(h, delay);
 }
 
-void life_end_handlers(life *l, bool stuck_only)
+static bool is_late(const handling *h)
+{
+    return h->never_ends || mf_task_stop_reason(h->task) != MF_STOP_NONE;
+}
+
+void life_end_handlers(life *l, bool late_only)
 {
     mf_consumer *c = l->consumer;
 
     for (size_t i = c->running_count; i-- > 0;) {
         handling *h = i < c->running_count ? mf_task_data(c->running[i]) : NULL;
-        if (h == NULL || (stuck_only && !h->never_ends))
+        if (h == NULL || (late_only && !is_late(h)))
             continue;
         if (l->sim->stateful)
             stateful_end_run(h);

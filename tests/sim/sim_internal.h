@@ -147,7 +147,7 @@ void audit_now(sim *s);
 life *life_start(sim *s, int name, bool rival);
 void life_joined(life *l);
 void life_kill(life *l);
-void life_end_handlers(life *l, bool stuck_only);
+void life_end_handlers(life *l, bool late_only);
 
 /* faults.c */
 void faults_start(sim *s);
