@@ -28,15 +28,15 @@ enum { CLUSTERS = sizeof sizes / sizeof *sizes, OTHERS = 3 };
 typedef struct report {
     figures rows[CLUSTERS][SCENARIOS];
     figures others[OTHERS];
-    size_t clusters; /* that were run */
 } report;
 
 /* Running. */
 
-static void run(report *r, size_t clusters)
+static void run(report *r, size_t most_nodes)
 {
-    r->clusters = clusters;
-    for (size_t i = 0; i < clusters; i++) {
+    for (size_t i = 0; i < CLUSTERS; i++) {
+        if (sizes[i].nodes > most_nodes)
+            continue;
         fprintf(stderr, "%zu nodes, %zu tasks\n", sizes[i].nodes, sizes[i].tasks);
         scenarios_run(sizes[i].nodes, sizes[i].tasks, sizes[i].last, r->rows[i]);
     }
@@ -79,7 +79,7 @@ static void write_table(FILE *to, const report *r)
           "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
           to);
     for (int scenario = 0; scenario < SCENARIOS; scenario++)
-        for (size_t i = 0; i < r->clusters; i++)
+        for (size_t i = 0; i < CLUSTERS; i++)
             if (r->rows[i][scenario].scenario != NULL)
                 write_row(to, &r->rows[i][scenario]);
     for (int i = 0; i < OTHERS; i++)
@@ -131,7 +131,7 @@ static int write_chart(const report *r, const char *directory, const char *name,
 {
     char path[512];
 
-    for (size_t i = 0; i < r->clusters; i++)
+    for (size_t i = 0; i < CLUSTERS; i++)
         if (r->rows[i][scenario].curve.count > 1)
             chart_add(&c, &r->rows[i][scenario].curve, "%zu nodes, %zu tasks",
                       r->rows[i][scenario].nodes, r->rows[i][scenario].tasks);
@@ -179,35 +179,36 @@ static int write_documents(const report *r, const char *directory)
 
 static void free_report(report *r)
 {
-    for (size_t i = 0; i < r->clusters; i++)
+    for (size_t i = 0; i < CLUSTERS; i++)
         for (int scenario = 0; scenario < SCENARIOS; scenario++)
             series_free(&r->rows[i][scenario].curve);
 }
 
 static void usage(FILE *to)
 {
-    fputs("usage: metafora-balance-report [--quick] [--docs DIRECTORY]\n\n"
-          "Runs clusters in virtual time and shows what balancing costs. --quick: up to 30 nodes\n"
-          "only. --docs puts the table into DIRECTORY/balancing.md, and charts beside it.\n",
-          to);
+    fputs(
+        "usage: metafora-balance-report [--nodes MOST] [--docs DIRECTORY]\n\n"
+        "Runs clusters in virtual time and shows what balancing costs. --nodes leaves larger\n"
+        "clusters out. --docs puts the table into DIRECTORY/balancing.md, and charts beside it.\n",
+        to);
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'},
+        {"nodes", required_argument, NULL, 'n'},
         {"docs", required_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     static report r;
     const char *directory = NULL;
-    size_t clusters = CLUSTERS;
+    size_t most_nodes = SIZE_MAX;
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (c == 'q')
-            clusters = 2;
+        if (c == 'n')
+            most_nodes = strtoull(optarg, NULL, 10);
         else if (c == 'd')
             directory = optarg;
         else {
@@ -215,7 +216,7 @@ int main(int argc, char **argv)
             return c == 'h' ? EXIT_SUCCESS : 2;
         }
     }
-    run(&r, clusters);
+    run(&r, most_nodes);
     write_table(stdout, &r);
     int failed = directory != NULL ? write_documents(&r, directory) : 0;
     free_report(&r);
