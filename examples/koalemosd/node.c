@@ -15,14 +15,6 @@ struct koa_node {
     int status;
 };
 
-static void on_guard_lost(mf_consumer *consumer, void *payload)
-{
-    koa_node *node = payload;
-
-    (void)consumer;
-    node->status = 1;
-}
-
 static mf_handler make_handler(koa_node *node, mf_error *error)
 {
     const koa_node_options *from = &node->options;
@@ -33,8 +25,6 @@ static mf_handler make_handler(koa_node *node, mf_error *error)
     processes.event_log = from->events;
     processes.stop_signal = SIGINT;
     processes.stop_grace_ms = from->kill_grace_ms;
-    processes.on_guard_lost = on_guard_lost;
-    processes.payload = node;
     if (!from->stateful)
         return mf_process_handler(&processes, error);
     states.max_errors = from->max_errors;

@@ -94,6 +94,11 @@ MF_EXPORT void mf_consumer_shutdown(mf_consumer *consumer);
  * (Redis and embedded do); with others it is mf_consumer_shutdown. */
 MF_EXPORT void mf_consumer_shutdown_for_restart(mf_consumer *consumer);
 
+/* For handlers that cannot run anything any more: MF_CONSUMER_FAILED with this error, which is
+ * copied, from inside the call, then it drains. Harmless when it has failed or drains already. Loop
+ * thread only. */
+MF_EXPORT void mf_consumer_fail(mf_consumer *consumer, const mf_error *why);
+
 /* Frees the consumer, from MF_CONSUMER_CLOSED on. */
 MF_EXPORT void mf_consumer_free(mf_consumer *consumer);
 

@@ -76,10 +76,6 @@ typedef struct mf_process_options {
      * run or was killed by the guard, which is given back. */
     mf_message (*on_exit)(mf_task *task, const mf_process_end *end, void *payload);
 
-    /* The guard is gone, and with it all commands; no task can run here any more, and the consumer
-     * has begun to shut down. On the loop thread. May be NULL. */
-    void (*on_guard_lost)(mf_consumer *consumer, void *payload);
-
     /* May be NULL. Called once, when the handler is gone, also when making it failed. */
     void (*free)(void *payload);
     void *payload;
@@ -95,8 +91,9 @@ typedef struct mf_process_options {
  * for it would go round the cluster for ever.
  *
  * The guard is forked here. Call it while the program has one thread: a lock that another thread
- * held would stay locked in the guard for ever. (A guard that hangs is found out by its silence and
- * treated as lost.) It takes no part in what the program has open.
+ * held would stay locked in the guard for ever. A guard that is killed, or hangs, is found out: its
+ * commands are ended, and the consumer fails (MF_CONSUMER_FAILED), since no task can run here any
+ * more. The guard takes no part in what the program has open.
  *
  * Commands run in a process group of their own, with no input, no other descriptors and no signal
  * blocked or ignored, and find METAFORA_TASK, METAFORA_FENCE and METAFORA_NODE in the environment.

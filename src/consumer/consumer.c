@@ -246,13 +246,27 @@ static void on_node(void *arg, const mf_node *node, bool gone)
     mf__balancing_node(arg, node, gone);
 }
 
+static void tell_failure(mf_consumer *me, const mf_error *why)
+{
+    me->error = *why;
+    mf_log(me->loop, MF_LOG_ERROR, "consumer", "%s cannot go on: %s", me->name, why->text);
+    mf__consumer_tell(me, MF_CONSUMER_FAILED);
+}
+
+/* A handler may be under way: the drain comes later. */
+void mf_consumer_fail(mf_consumer *me, const mf_error *why)
+{
+    if (me->error.code != MF_OK || me->draining)
+        return;
+    tell_failure(me, why);
+    mf_consumer_shutdown(me);
+}
+
 static void on_failed(void *arg, const mf_error *why)
 {
     mf_consumer *me = arg;
 
-    me->error = *why;
-    mf_log(me->loop, MF_LOG_ERROR, "consumer", "%s cannot go on: %s", me->name, why->text);
-    mf__consumer_tell(me, MF_CONSUMER_FAILED);
+    tell_failure(me, why);
     if (why->code == MF_ENAMEINUSE)
         mf__task_stop_all(me, MF_STOP_LOST);
     mf__consumer_drain(me);

@@ -14,12 +14,10 @@ enum { LEAST_SILENT_MS = 5000, MOST_SILENT_MS = 30000 };
 static void on_lost(void *arg)
 {
     mf__processes *me = arg;
-    const mf_process_options *options = &me->options;
+    mf_error error;
 
-    mf_log(me->loop, MF_LOG_ERROR, "process", "the guard process is gone");
-    mf_consumer_shutdown(me->consumer);
-    if (options->on_guard_lost != NULL)
-        options->on_guard_lost(me->consumer, options->payload);
+    mf_error_set(&error, MF_ESYSTEM, "the guard process is gone");
+    mf_consumer_fail(me->consumer, &error);
 }
 
 static const mf__guard_events guard_events = {
@@ -53,6 +51,8 @@ static void set_times(mf__processes *me, int lease_ms)
 
 int mf__processes_attach(mf__processes *me, mf_consumer *consumer)
 {
+    mf_error error;
+
     if (me->loop != NULL)
         return 0;
     me->consumer = consumer;
@@ -65,8 +65,8 @@ int mf__processes_attach(mf__processes *me, mf_consumer *consumer)
                (int)mf__guard_pid(me->guard));
         return 0;
     }
-    mf_log(me->loop, MF_LOG_ERROR, "process", "the guard cannot be watched on this loop");
-    mf_consumer_shutdown(consumer);
+    mf_error_set(&error, MF_ESYSTEM, "the guard process cannot be watched on this loop");
+    mf_consumer_fail(consumer, &error);
     return -1;
 }
 

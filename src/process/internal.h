@@ -45,7 +45,7 @@ struct mf__processes {
     void *states_payload;
 };
 
-/* handler.c. 0, or -1: the guard cannot be used, and the consumer shuts down. */
+/* handler.c. 0, or -1: the guard cannot be used, and the consumer fails. */
 int mf__processes_attach(mf__processes *processes, mf_consumer *consumer);
 
 /* job.c */

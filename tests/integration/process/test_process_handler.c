@@ -320,32 +320,24 @@ static void test_stop_signal(void **state)
     assert_output_has(f, "t", "exit status 0, stopped");
 }
 
-static void count_call(mf_consumer *consumer, void *payload)
-{
-    handler_fixture *f = payload;
-    (void)consumer;
-    f->processes.stop_grace_ms++;
-}
-
 static bool is_closed(handler_fixture *f, const void *arg)
 {
     (void)arg;
     return f->closed;
 }
 
-/* When the guard is killed its commands are given back and the consumer shuts down. */
+/* When the guard is killed its commands are given back, and the consumer fails. */
 static void test_guard_lost(void **state)
 {
     handler_fixture *f = *state;
 
-    f->processes.on_guard_lost = count_call;
     handler_open(f);
     handler_submit(f, "t", "echo up; sleep 100");
     handler_await_output(f, "t", "up\n");
     kill(handler_child("metafora-guard"), SIGKILL);
     handler_await(f, is_closed, NULL);
     assert_int_equal(handler_statistics(f).released, 1);
-    assert_int_equal(f->processes.stop_grace_ms, 1);
+    assert_string_equal(mf_consumer_error(f->consumer)->text, "the guard process is gone");
 }
 
 /* Without the scribe notes are lost and nothing else: neither guard nor program dies of it. */
