@@ -164,9 +164,9 @@ int main(int argc, char **argv)
             .lease_ms = 2000,
             .expiry_slack_ms = 1600,
             .claim_age_percent = 50,
-            .abilities = NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE | NEEDS_TAMPER,
+            .abilities =
+                NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE | NEEDS_TAMPER | NEEDS_STATES,
             .lacks = {{NEEDS_SCRIPTS, "etcd has no scripts"},
-                      {NEEDS_STATES, "the driver keeps no states"},
                       {NEEDS_HINT_CUT, "a watch that is cut goes on where it was: nothing is "
                                        "missed, so there is no resync to wait for"}},
             .start = start,

@@ -34,7 +34,7 @@ int broker_takeover_ms(void)
     return 2000;
 }
 
-bool broker_keeps_states(void)
+bool broker_can_delay(void)
 {
     return false;
 }

@@ -33,7 +33,7 @@ int broker_takeover_ms(void)
     return 1000;
 }
 
-bool broker_keeps_states(void)
+bool broker_can_delay(void)
 {
     return true;
 }
