@@ -258,17 +258,6 @@ static void test_silent_watch(void **state)
     driver_await_size(&f->a, &f->a.claimable, 1);
 }
 
-static void compact(fixture *f)
-{
-    char *text = etcd_ctl(f->server, "get", "/", "-w", "fields", NULL), revision[32];
-    const char *at = strstr(text, "\"Revision\" : ");
-
-    assert_non_null(at);
-    snprintf(revision, sizeof revision, "%lld", atoll(at + strlen("\"Revision\" : ")));
-    etcd_ctl_do(f->server, "compaction", revision, NULL);
-    free(text);
-}
-
 /* What happened while the watch was cut off, and was compacted away, is found by reading all anew,
  * which the watcher is told to do; hints then go on. */
 static void test_compaction_while_cut(void **state)
@@ -285,7 +274,7 @@ static void test_compaction_while_cut(void **state)
     driver_await(&f->a, &f->a.downs, 1);
     etcd_ctl_do(f->server, "put", "/t/tasks/missed", "", NULL);
     etcd_ctl_do(f->server, "put", "/t/tasks/missed/props", "{}", NULL);
-    compact(f);
+    etcd_ctl_compact(f->server);
     proxy_resume(f->proxy);
     driver_await(&f->a, &f->a.resyncs, resyncs + 1);
     assert_int_equal(driver_count_claimable(&f->a), 1);

@@ -284,6 +284,17 @@ char *etcd_ctl_may_fail(etcd_server *server, const char *argument, ...)
     return text;
 }
 
+void etcd_ctl_compact(etcd_server *server)
+{
+    char *text = etcd_ctl(server, "get", "/", "-w", "fields", NULL), revision[32];
+    const char *at = strstr(text, "\"Revision\" : ");
+
+    assert_non_null(at);
+    snprintf(revision, sizeof revision, "%lld", atoll(at + strlen("\"Revision\" : ")));
+    etcd_ctl_do(server, "compaction", revision, NULL);
+    free(text);
+}
+
 /* "endpoint, id, version, size, is leader, ..." */
 static bool leads(etcd_server *server, int member)
 {

@@ -59,5 +59,7 @@ char *etcd_ctl_may_fail(etcd_server *server, const char *argument, ...);
 /* The same, for when only the effect is wanted. */
 #define etcd_ctl_do(...) free(etcd_ctl(__VA_ARGS__))
 #define etcd_ctl_try(...) free(etcd_ctl_may_fail(__VA_ARGS__))
+/* Compacts the history up to now. */
+void etcd_ctl_compact(etcd_server *server);
 
 #endif
