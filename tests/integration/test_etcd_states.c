@@ -175,6 +175,7 @@ static void test_messages_by_hand(void **state)
     await_value(f, "/t/state/x", "{\"state\":\"runnable\"}");
     put(f, "/t/tasks/x/commands", "{\"message\":\"kill\"}");
     await_value(f, "/t/state/x", "{\"state\":\"killed\"}");
+    await_value(f, "/t/tasks/x/owner", "");
     char *left = etcd_ctl(f->server, "get", "--prefix", "--keys-only", "/t/tasks/", NULL);
     assert_string_equal(left, "");
     free(left);
