@@ -145,6 +145,42 @@ static void nodes_are_listed(contract *c)
     assert_int_equal(second->tasks, 0);
 }
 
+static bool is_weightless(void *arg)
+{
+    return ((peer *)arg)->neighbour.weight == 0;
+}
+
+/* A watcher that has read all once is told of each other node: that it has joined, has another
+ * weight, or holds more or fewer tasks, and that it has gone. */
+static void nodes_are_told(contract *c)
+{
+    enum { WITHIN_MS = 2000 };
+    peer *watching = peer_joined(c, "watching", 10000), *b = peer_new(c, "b");
+    mf_claim *held = new_claims(c, "t", 5);
+
+    if (!watching->broker->tells_nodes)
+        skip();
+    submit_many(watching, "t", 5);
+    assert_true(is_claimable(watching, "t0"));
+    assert_int_equal(call_wait(start_nodes(watching)), MF_OK);
+    b->session.weight = 2.5;
+    assert_int_equal(join(b), MF_OK);
+    assert_true(wait_neighbour(watching, "b", 0, WITHIN_MS));
+    assert_true(watching->neighbour.weight == 2.5);
+    assert_int_equal(claim_many(b, held, 5), 5);
+    assert_true(wait_neighbour(watching, "b", 5, WITHIN_MS));
+    assert_int_equal(release(b, &held[0]), MF_OK);
+    assert_true(wait_neighbour(watching, "b", 4, WITHIN_MS));
+    assert_int_equal(done(b, &held[1]), MF_OK);
+    assert_true(wait_neighbour(watching, "b", 3, WITHIN_MS));
+    b->session.epoch++;
+    b->session.weight = 0;
+    assert_int_equal(join(b), MF_OK);
+    assert_true(wait_until(c, is_weightless, watching, WITHIN_MS));
+    assert_int_equal(leave(b), MF_OK);
+    assert_true(wait_neighbour(watching, "b", -1, WITHIN_MS));
+}
+
 const contract_case session_cases[] = {
     CASE(name_in_use_is_refused),
     CASE(restart_waits_for_the_old_session),
@@ -155,5 +191,6 @@ const contract_case session_cases[] = {
     CASE(leave_frees_name_and_tasks),
     CASE(request_after_leave_has_no_session),
     CASE(nodes_are_listed),
+    CASE(nodes_are_told),
     {0},
 };

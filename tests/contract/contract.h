@@ -95,6 +95,8 @@ struct peer {
     int why_down;
     char **heard[HEARD_KINDS];
     size_t heard_count[HEARD_KINDS];
+    mf_node neighbour; /* the node that was last told of; its name stays */
+    bool neighbour_gone;
 };
 
 /* A peer that may not have connected yet. */
@@ -112,6 +114,8 @@ peer *peer_ghost(peer *of);
 peer *peer_joined(contract *c, const char *node, int lease_ms);
 void peer_close(peer *p);
 bool wait_heard(peer *p, heard kind, const char *id, int bound_ms);
+/* Until the peer has been told last that the node has so many tasks; -1: that it is gone. */
+bool wait_neighbour(peer *p, const char *node, int64_t tasks, int bound_ms);
 bool wait_commands(peer *p, unsigned count, int bound_ms);
 bool wait_resyncs(peer *p, unsigned count, int bound_ms);
 bool wait_up(peer *p, bool up, int bound_ms);

@@ -54,6 +54,15 @@ static void on_command(mf_watcher *watcher)
     poke(peer_of(watcher)->c);
 }
 
+static void on_node(mf_watcher *watcher, const mf_node *node, bool gone)
+{
+    peer *p = peer_of(watcher);
+    p->neighbour = *node;
+    p->neighbour.name = keep_text(p->c, "%s", node->name);
+    p->neighbour_gone = gone;
+    poke(p->c);
+}
+
 static peer *open_peer(contract *c, const char *url, const char *node, bool wait_for_broker)
 {
     peer *p = keep(c, sizeof *p);
@@ -71,7 +80,8 @@ static peer *open_peer(contract *c, const char *url, const char *node, bool wait
                               .claimable = on_claimable,
                               .taken = on_taken,
                               .removed = on_removed,
-                              .command = on_command};
+                              .command = on_command,
+                              .node_changed = on_node};
     p->broker = open_broker(c, url, wait_for_broker);
     p->broker->operations->watch(p->broker, &p->watcher);
     p->next = c->peers;
@@ -146,6 +156,7 @@ typedef struct wanted {
     const char *id;
     bool up;
     unsigned count;
+    int64_t tasks;
 } wanted;
 
 static bool has_heard(void *arg)
@@ -173,6 +184,21 @@ bool wait_up(peer *p, bool up, int bound_ms)
 {
     wanted w = {.p = p, .up = up};
     return wait_until(p->c, link_is, &w, bound_ms);
+}
+
+static bool knows_neighbour(void *arg)
+{
+    wanted *w = arg;
+    const mf_node *node = &w->p->neighbour;
+    return node->name != NULL && strcmp(node->name, w->id) == 0 &&
+           w->p->neighbour_gone == (w->tasks < 0) &&
+           (w->tasks < 0 || (int64_t)node->tasks == w->tasks);
+}
+
+bool wait_neighbour(peer *p, const char *node, int64_t tasks, int bound_ms)
+{
+    wanted w = {.p = p, .id = node, .tasks = tasks};
+    return wait_until(p->c, knows_neighbour, &w, bound_ms);
 }
 
 static bool has_commands(void *arg)
