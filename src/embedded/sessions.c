@@ -205,10 +205,22 @@ void mf__space_touch(mf_stored_session *session)
     space->last_touched = session;
 }
 
-static void announce_node(mf_space *space, const mf_stored_session *session)
+/* A renewal touches the session and changes nothing. */
+static bool is_as_announced(const mf_stored_session *session)
+{
+    return session->state == MF_SESSION_LIVE && session->is_announced &&
+           session->announced_tasks == session->held_count &&
+           session->announced_weight == session->weight;
+}
+
+static void announce_node(mf_space *space, mf_stored_session *session)
 {
     char text[300];
     uint64_t weight;
+
+    session->is_announced = session->state == MF_SESSION_LIVE;
+    session->announced_tasks = session->held_count;
+    session->announced_weight = session->weight;
 
     memcpy(&weight, &session->weight, sizeof weight);
     if (session->state == MF_SESSION_LIVE)
@@ -225,7 +237,8 @@ void mf__space_announce_nodes(mf_space *space)
         mf_stored_session *session = space->touched;
         space->touched = session->next_touched;
         session->is_touched = false;
-        announce_node(space, session);
+        if (!is_as_announced(session))
+            announce_node(space, session);
     }
 }
 

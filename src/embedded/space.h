@@ -75,6 +75,9 @@ struct mf_stored_session {
     struct mf_space *space;
     mf_stored_session *next_touched; /* in space->touched */
     bool is_touched;
+    bool is_announced; /* as one that holds and weighs so much */
+    uint64_t announced_tasks;
+    double announced_weight;
     char token[33];
     char node[];
 };

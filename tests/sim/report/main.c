@@ -20,7 +20,7 @@ typedef struct cluster_size {
 
 static const cluster_size sizes[] = {
     {3, 3000, SCENARIOS - 1},     {30, 30000, SCENARIOS - 1},    {300, 30000, SCENARIOS - 1},
-    {1000, 20000, SCENARIOS - 1}, {10, 1000000, SCENARIO_DEATH},
+    {1000, 10000, SCENARIOS - 1}, {10, 1000000, SCENARIO_DEATH},
 };
 
 enum { CLUSTERS = sizeof sizes / sizeof *sizes, OTHERS = 3 };
