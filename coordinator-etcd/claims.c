@@ -1,9 +1,10 @@
 /* claim.
  *
- * One transaction for all tasks of the request, each in a nested one of its own: if the task exists
- * and has no owner key, that key is put on a lease with the claims of up to a thousand others, and
- * the properties are read. A mark of migration is an owner key, too. The fence is the revision that
- * created the owner key, above the namespace's base, which the same transaction reads. */
+ * One transaction for all tasks of the request, each in a nested one of its own: if the task
+ * exists, is not delayed and has no owner key, that key is put on a lease with the claims of up to
+ * a thousand others, and the properties are read. A mark of migration is an owner key, too. The
+ * fence is the revision that created the owner key, above the namespace's base, which the same
+ * transaction reads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,10 +327,11 @@ static mf_txn *claim_one(claim_op *claim, const char *id, mf_bytes owner)
 {
     mf_arena *arena = &claim->op.arena;
     mf_task_keys keys = mf__task_keys(claim->op.etcd, arena, id);
-    mf_txn *txn = mf__txn_new(arena, 2, 2, 0);
+    mf_txn *txn = mf__txn_new(arena, 3, 2, 0);
 
     mf__txn_if_mod(txn, keys.owner, 0);
     mf__txn_if_exists(txn, keys.task);
+    mf__txn_if_mod(txn, mf__delay_key(claim->op.etcd, arena, id), 0);
     mf__txn_then(txn, mf__op_put(arena, keys.owner, owner, claim->lease));
     mf__txn_then(txn, get_papers(arena, &keys));
     return txn;

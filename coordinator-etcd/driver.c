@@ -83,6 +83,7 @@ static void free_etcd(mf_etcd *etcd)
     mf__watchers_clear(&etcd->watchers);
     mf__mirror_clear(&etcd->mirror.content);
     mf__mailbox_clear(etcd);
+    mf__delays_clear(etcd);
     mf_url_clear(&etcd->url);
     for (size_t i = 0; i < sizeof etcd->strings / sizeof *etcd->strings; i++)
         free(etcd->strings[i]);
@@ -237,6 +238,7 @@ static void init(mf_etcd *etcd, mf_loop *loop)
         .operations = &operations,
         .loop = loop,
         .max_lease = MF_LEASE_KEYS_MAX,
+        .can_delay = true,
         .tells_nodes = true,
     };
     etcd->transaction_limit = TRANSACTION_LIMIT;
@@ -244,6 +246,7 @@ static void init(mf_etcd *etcd, mf_loop *loop)
     mf_deferred_init(&etcd->greet, on_greet, etcd);
     mf_deferred_init(&etcd->close_call, on_close, etcd);
     mf__mailbox_init(etcd);
+    mf__delays_init(etcd);
     mf__key_leases_init(&etcd->marks, etcd, MARK_SECONDS + FRESH_SECONDS,
                         INT64_C(1000000) * FRESH_SECONDS);
     mf__key_leases_init(&etcd->commands, etcd, MF_COMMAND_TTL_MS / 1000 + FRESH_SECONDS,

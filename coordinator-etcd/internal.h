@@ -83,7 +83,7 @@ typedef struct mf_etcd_session {
     int64_t holder_until_us;
     bool mail_waits; /* its watchers are to be told */
     size_t users;    /* operations */
-    bool over;    /* it has left: to be forgotten with its last user */
+    bool over;       /* it has left: to be forgotten with its last user */
 } mf_etcd_session;
 
 struct mf_op {
@@ -133,6 +133,19 @@ typedef struct mf_mailbox {
     mf_deferred hint;
 } mf_mailbox;
 
+/* The tasks that may not be claimed yet, so far as the handle knows (delays.c). */
+typedef struct mf_delays {
+    struct mf_delayed *list; /* by id */
+    mf_timer timer;
+    int64_t next_us; /* that it waits for; INT64_MAX: none */
+    mf_rpc rpc;
+    mf_arena arena; /* of the call */
+    bool calling;
+    uint32_t watch, listing; /* watch since whose beginning nothing was missed; 0: none */
+    struct due *due;
+    size_t due_count;
+} mf_delays;
+
 struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
@@ -157,6 +170,7 @@ struct mf_etcd {
     mf_deferred refuse;
 
     mf_mailbox mailbox;
+    mf_delays delays;
     mf_etcd_session *sessions;
     mf_key_leases marks;    /* of what is to be remembered for a minute */
     mf_key_leases commands; /* of commands */
@@ -331,6 +345,22 @@ void mf__mail_put(mf_etcd *etcd, mf_bytes id, int64_t revision);
 void mf__mail_deleted(mf_etcd *etcd, mf_bytes id, int64_t revision);
 /* The session has claimed a task, with the revision of the message that was there; 0: none was. */
 void mf__mail_claimed(mf_etcd *etcd, mf_etcd_session *session, const char *id, int64_t revision);
+
+/* Tasks for later (delays.c). */
+
+void mf__delays_init(mf_etcd *etcd);
+void mf__delays_clear(mf_etcd *etcd);
+/* The key that keeps a task from being claimed, and what is in it. */
+mf_bytes mf__delay_key(mf_etcd *etcd, mf_arena *arena, const char *id);
+mf_bytes mf__delay_text(mf_arena *arena, int64_t until_us);
+/* The task is known to be delayed. */
+bool mf__delays_has(const mf_etcd *etcd, const char *id);
+/* The watch is on, and what it has told. */
+void mf__delays_watched(mf_etcd *etcd);
+void mf__delays_put(mf_etcd *etcd, mf_bytes id, mf_bytes value);
+void mf__delays_deleted(mf_etcd *etcd, mf_bytes id);
+/* The same of what this handle has put. */
+void mf__delays_submitted(mf_etcd *etcd, const char *id, int64_t until_us);
 
 /* Watching (watch.c). */
 

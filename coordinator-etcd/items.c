@@ -23,6 +23,7 @@ typedef struct items_op {
     size_t first;   /* of the part under way */
     size_t *places; /* of its items */
     size_t count;
+    int64_t wall_us; /* from which its delays count */
 } items_op;
 
 static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error);
@@ -121,22 +122,28 @@ static void on_part(mf_op *op)
     for (size_t i = 0; i < items->count; i++) {
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
         bool changed = part != NULL && part->succeeded;
-        items->request->items[items->places[i]].result =
-            result_of(items, (items->kind != SUBMIT) == changed);
+        mf_item *item = &items->request->items[items->places[i]];
+        item->result = result_of(items, (items->kind != SUBMIT) == changed);
+        if (changed && items->kind == SUBMIT && item->delay_us > 0)
+            mf__delays_submitted(op->etcd, item->id, items->wall_us + item->delay_us);
     }
     after_part(items);
 }
 
-static mf_txn *submit_one(mf_op *op, const mf_item *item)
+static mf_txn *submit_one(items_op *items, const mf_item *item)
 {
-    mf_arena *arena = &op->arena;
-    mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
-    mf_txn *txn = mf__txn_new(arena, 1, 2, 0);
+    mf_etcd *etcd = items->op.etcd;
+    mf_arena *arena = &items->op.arena;
+    mf_task_keys keys = mf__task_keys(etcd, arena, item->id);
+    mf_txn *txn = mf__txn_new(arena, 1, 3, 0);
 
     mf__txn_if_mod(txn, keys.task, 0);
     mf__txn_then(txn, mf__op_put(arena, keys.task, (mf_bytes){0}, 0));
     if (item->properties != NULL)
         mf__txn_then(txn, mf__op_put(arena, keys.properties, mf__bytes_of(item->properties), 0));
+    if (item->delay_us > 0)
+        mf__txn_then(txn, mf__op_put(arena, mf__delay_key(etcd, arena, item->id),
+                                     mf__delay_text(arena, items->wall_us + item->delay_us), 0));
     return txn;
 }
 
@@ -145,10 +152,11 @@ static mf_txn *remove_one(mf_op *op, const mf_item *item)
 {
     mf_arena *arena = &op->arena;
     mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
-    mf_txn *txn = mf__txn_new(arena, 1, 3, 0);
+    mf_txn *txn = mf__txn_new(arena, 1, 4, 0);
 
     mf__task_keys_end(arena, &keys);
     mf__txn_if_exists(txn, keys.task);
+    mf__txn_then(txn, mf__op_delete(arena, mf__delay_key(op->etcd, arena, item->id)));
     mf__txn_then(txn, mf__op_delete(arena, keys.task));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.slash, keys.owner));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.behind_owner, keys.slash_end));
@@ -177,7 +185,7 @@ static mf_txn *change_one(items_op *items, const mf_item *item)
     case SUBMIT:
         break;
     }
-    return submit_one(&items->op, item);
+    return submit_one(items, item);
 }
 
 /* Markers have the same keys as tasks of that name would have. */
@@ -224,6 +232,7 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
     mf_bytes key =
         mf__key(op->etcd, &op->arena, "_mf/requests/%s.%zu", items->request->token, items->first);
     items->next = items->first;
+    items->wall_us = mf_loop_wall_us(op->etcd->broker.loop);
     fill_part(items);
     mf_txn *txn = mf__txn_new(&op->arena, 1, items->count + 2, 1);
     mf__txn_if_mod(txn, key, 0);

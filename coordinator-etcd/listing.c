@@ -79,7 +79,7 @@ static void finish_claimable(listing_op *listing)
     mf_task_record *records = MF_ARENA_NEW(&listing->op.arena, mf_task_record, listing->count);
 
     for (size_t i = 0; i < listing->count; i++)
-        if (!listing->tasks[i].owned)
+        if (!listing->tasks[i].owned && !mf__delays_has(listing->op.etcd, listing->tasks[i].id))
             records[request->count++].id = listing->tasks[i].id;
     request->records = records;
     mf__op_end(&listing->op);
@@ -263,11 +263,11 @@ static void list_mirror(listing_op *listing, size_t place)
     mf_task_record *records = MF_ARENA_NEW(&op->arena, mf_task_record, count);
 
     for (size_t i = 0; i < count; i++) {
-        mf_bytes id = mf__bytes_of(mf__mirror_open(&mirror->content, --place));
-        records[i].id = memcpy(mf__arena_take(&op->arena, id.len + 1), id.data, id.len);
+        const char *id = mf__mirror_open(&mirror->content, --place);
+        if (!mf__delays_has(op->etcd, id))
+            records[request->count++].id = mf__bytes_terminated(&op->arena, mf__bytes_of(id));
     }
     request->records = records;
-    request->count = count;
     request->cursor[0] = '\0';
     if (place > 0)
         snprintf(request->cursor, sizeof request->cursor, "m%u.%zu", mirror->number, place);

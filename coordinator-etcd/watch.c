@@ -1,15 +1,16 @@
 /* The watch: what happens to tasks and nodes, as hints to the watchers.
  *
- * One stream with two watches, of the keys of tasks and of nodes, on a link of its own. When the
- * stream is lost it goes on behind the last revision that was seen, so that nothing is missed. When
- * that was compacted meanwhile, it begins anew, and the watchers are told to read everything. */
+ * One stream with three watches, of the keys of tasks, of nodes and of delays, on a link of its
+ * own. When the stream is lost it goes on behind the last revision that was seen, so that nothing
+ * is missed. When that was compacted meanwhile, it begins anew, and the watchers are told to read
+ * everything. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
-enum { WATCH_TASKS, WATCH_NODES, WATCHES };
-static const char *const parts[WATCHES] = {"tasks/", "nodes/"};
+enum { WATCH_TASKS, WATCH_NODES, WATCH_DELAYS, WATCHES };
+static const char *const parts[WATCHES] = {"tasks/", "nodes/", "_mf/delayed/"};
 static const int64_t pause_us = 200000, refused_pause_us = 5000000;
 
 typedef enum hint { HINT_CLAIMABLE, HINT_TAKEN, HINT_REMOVED } hint;
@@ -202,6 +203,19 @@ static void on_node_event(mf_etcd_watch *watch, const Etcd__Event *event)
             w->command(w);
 }
 
+/* One that is not delayed any more may be claimed. */
+static void on_delay_event(mf_etcd_watch *watch, const Etcd__Event *event)
+{
+    mf_bytes id = mf__key_rest(watch->etcd, event->kv->key, parts[WATCH_DELAYS]);
+
+    if (event->type == ETCD__EVENT__EVENT_TYPE__PUT) {
+        mf__delays_put(watch->etcd, id, event->kv->value);
+        return;
+    }
+    mf__delays_deleted(watch->etcd, id);
+    add_hint(watch, HINT_CLAIMABLE, NULL, id);
+}
+
 static bool is_news(const Etcd__Event *event, int64_t seen)
 {
     return event->kv != NULL && event->kv->mod_revision > seen;
@@ -220,7 +234,8 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
 {
     int64_t seen = watch->revisions[which];
 
-    feed_mirror(watch, answer, seen);
+    if (which != WATCH_DELAYS)
+        feed_mirror(watch, answer, seen);
     for (size_t i = 0; i < answer->n_events; i++) {
         const Etcd__Event *event = answer->events[i];
         if (!is_news(event, seen))
@@ -228,8 +243,10 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
         watch->revisions[which] = event->kv->mod_revision;
         if (which == WATCH_TASKS)
             on_task_event(watch, answer, i);
-        else
+        else if (which == WATCH_NODES)
             on_node_event(watch, event);
+        else
+            on_delay_event(watch, event);
     }
     flush(watch);
 }
@@ -289,6 +306,7 @@ static void on_created(mf_etcd_watch *watch, const Etcd__WatchResponse *answer)
     if (++watch->created < WATCHES)
         return;
     watch->failed = false;
+    mf__delays_watched(watch->etcd);
     mf__etcd_tell_link(watch->etcd);
 }
 
