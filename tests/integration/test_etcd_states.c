@@ -25,8 +25,9 @@ typedef struct fixture {
     etcd_server *server;
     proxy *proxy;
     mf_loop *loop;
+    mf_broker *broker;
     mf_consumer *consumer;
-    bool joined, closed;
+    bool joined, closed, broker_closed;
     unsigned runs; /* started */
 } fixture;
 
@@ -52,6 +53,14 @@ static void on_event(mf_consumer *consumer, mf_consumer_event event, void *paylo
     (void)consumer;
     f->joined |= event == MF_CONSUMER_JOINED;
     f->closed |= event == MF_CONSUMER_CLOSED;
+    mf_loop_stop(f->loop);
+}
+
+static void on_broker_closed(void *arg)
+{
+    fixture *f = arg;
+
+    f->broker_closed = true;
     mf_loop_stop(f->loop);
 }
 
@@ -82,8 +91,9 @@ static void open_consumer(fixture *f)
     snprintf(url, sizeof url, "etcd://127.0.0.1:%d", proxy_port(f->proxy));
     broker.name_space = "t";
     options.loop = f->loop;
-    if (mf_broker_open_any(&options.broker_handle, url, &broker, f->loop, drivers, &error) != MF_OK)
+    if (mf_broker_open_any(&f->broker, url, &broker, f->loop, drivers, &error) != MF_OK)
         fail_msg("%s", error.text);
+    options.broker_handle = f->broker;
     states.start = on_run;
     states.on_message = on_told;
     states.payload = f;
@@ -119,6 +129,10 @@ static int tear_down(void **state)
 
     mf_consumer_shutdown(f->consumer);
     while (!f->closed)
+        run_ms(f, PATIENCE_MS);
+    mf_consumer_free(f->consumer);
+    mf_broker_close(f->broker, on_broker_closed, f);
+    while (!f->broker_closed)
         run_ms(f, PATIENCE_MS);
     mf_loop_free(f->loop);
     proxy_free(f->proxy);
