@@ -42,6 +42,7 @@ extern const bench_scenario bench_claim;
 extern const bench_scenario bench_submit;
 extern const bench_scenario bench_renew;
 extern const bench_scenario bench_takeover;
+extern const bench_scenario bench_close;
 extern const bench_scenario bench_latency;
 extern const bench_scenario bench_handoff;
 extern const bench_scenario bench_memory;

@@ -158,6 +158,14 @@ static void test_takeover(void **state)
     cJSON_Delete(object);
 }
 
+/* close tells of the requests by which a node leaves. */
+static void test_close(void **state)
+{
+    cJSON *object = run_scenario(*state, "close --tasks 1000 --json");
+    check_numbers(object, "tasks seconds requests longest_release_ms leave_ms longest_renewal_ms");
+    cJSON_Delete(object);
+}
+
 /* latency measures starts and round trips in one run. */
 static void test_latency(void **state)
 {
@@ -193,7 +201,7 @@ static void test_sleep(void **state)
 /* Every scenario explains itself, and the first help names all of them. */
 static void test_help(void **state)
 {
-    static const char *const names[] = {"claim",   "submit",  "renew",  "takeover",
+    static const char *const names[] = {"claim",   "submit",  "renew",  "takeover", "close",
                                         "latency", "handoff", "memory", "sleep"};
     output *out = *state;
     run(out, "--help");
@@ -244,6 +252,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_embedded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_takeover, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_close, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_latency, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_handoff, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),

@@ -34,6 +34,19 @@ int64_t mf__claim_revision(const mf_claim *claim)
     return mf__fence_revision(claim->fence, claim->mark);
 }
 
+/* The mark is no base of the fence then. */
+void mf__claim_set_ended(mf_claim *claim, bool gone)
+{
+    claim->mark = claim->fence + gone;
+}
+
+int mf__claim_ended(const mf_claim *claim)
+{
+    if (mf__claim_revision(claim) != INT64_MAX)
+        return MF_OK;
+    return claim->mark > claim->fence ? MF_EGONE : MF_ELATE;
+}
+
 uint64_t mf__claim_hash(const mf_claim *claim)
 {
     return mf__held_hash(claim->id, strlen(claim->id));

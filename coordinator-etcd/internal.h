@@ -67,6 +67,38 @@ void mf__key_leases_give_back(mf_key_leases *leases, int64_t id, size_t keys);
 
 int64_t mf__lease_new_id(mf_etcd *etcd);
 
+/* A look at a session's node key (looks.c). */
+
+typedef struct mf_looked {
+    const Etcd__KeyValue *node, *removals; /* NULL: there is no such key */
+    bool gone;                             /* the session's lease is */
+    uint64_t term;
+    int64_t sent_us; /* of the session's renewal */
+} mf_looked;
+
+/* `seen` is the look's, and counts if the error's code is MF_OK. */
+typedef void (*mf_look_fn)(mf_op *op, const mf_looked *seen, const mf_error *error);
+
+typedef struct mf_look {
+    mf_etcd *etcd;
+    struct mf_etcd_session *session;
+    mf_timer timer;
+    mf_rpc rpc;
+    mf_arena arena;
+    mf_etcd_link *link;
+    int64_t began_us, lease;
+    bool under_way;
+    mf_looked seen;
+    mf_op *waiting, *served;
+} mf_look;
+
+void mf__look_init(mf_look *look, mf_etcd *etcd, struct mf_etcd_session *session);
+/* Those that wait for one that has not begun are called back. */
+void mf__look_close(mf_look *look);
+/* Calls fn when the session of the operation has been looked at by this connection, by a look that
+ * has yet to begin. */
+void mf__look_join(mf_op *op, mf_etcd_link *link, mf_look_fn fn);
+
 /* What the handle knows of a session (session.c). */
 typedef struct mf_etcd_session {
     struct mf_etcd_session *next;
@@ -78,6 +110,7 @@ typedef struct mf_etcd_session {
     int64_t lease; /* of its node key; 0: none yet */
     mf_key_leases claims;
     mf_held held;
+    mf_look look;
     /* The end of another session that has its name, as far as is known. */
     char holder[33];
     int64_t holder_until_us;
@@ -108,6 +141,9 @@ struct mf_op {
     size_t lease_keys;
     mf_lease_fn leased;
     bool retaken;
+    /* The look that it waits for. */
+    mf_etcd_link *link;
+    mf_look_fn looked;
     mf_op *next_waiting;
 };
 
@@ -263,6 +299,8 @@ mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part,
 /* The session as it is now; NULL: no memory. */
 mf_etcd_session *mf__session_of(mf_etcd *etcd, const mf_session *session);
 void mf__session_release(mf_etcd *etcd, mf_etcd_session *session);
+/* Ends what waits for a time to come. */
+void mf__sessions_close(mf_etcd *etcd);
 void mf__sessions_clear(mf_etcd *etcd);
 
 /* The transaction's condition that the operation's session is the present one, and what tells
@@ -295,7 +333,7 @@ bool mf__lease_mark_parse(int64_t *out, mf_bytes text);
  * late is refused. */
 mf_bytes mf__session_end_key(mf_op *op, const char *token);
 /* Its revision is that of the last removal of tasks. */
-mf_bytes mf__removals_key(mf_op *op);
+mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena);
 mf_bytes mf__number_text(mf_op *op, uint64_t number);
 /* Reads a decimal number. False: it is none. */
 bool mf__number_of(uint64_t *out, mf_bytes text);
@@ -313,6 +351,11 @@ int64_t mf__lease_seconds(int64_t lease_ms);
 int64_t mf__fence_revision(uint64_t fence, uint64_t base);
 int64_t mf__claim_revision(const mf_claim *claim);
 uint64_t mf__claim_hash(const mf_claim *claim);
+/* A release or done was answered, after which the task is there or is gone: a renewal that still
+ * names the claim need not look at it. */
+void mf__claim_set_ended(mf_claim *claim, bool gone);
+/* What such a renewal has to say, MF_ELATE or MF_EGONE; MF_OK: the claim has not been ended. */
+int mf__claim_ended(const mf_claim *claim);
 /* The claim's owner key is as the claim has it. Three conditions more fit beside it. */
 void mf__claim_if_owned(mf_op *op, mf_txn *txn, mf_bytes owner_key, const mf_claim *claim);
 /* Notes that the claim holds, as of a revision that was read; that it does not. */

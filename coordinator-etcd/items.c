@@ -243,7 +243,8 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
         mf__txn_then(txn, mf__op_txn(&op->arena, change_one(items, item)));
     }
     if (items->kind == REMOVE)
-        mf__txn_then(txn, mf__op_put(&op->arena, mf__removals_key(op), (mf_bytes){0}, 0));
+        mf__txn_then(
+            txn, mf__op_put(&op->arena, mf__removals_key(op->etcd, &op->arena), (mf_bytes){0}, 0));
     op->rescue = mf__key_leases_take_again;
     mf__op_transact(op, txn, on_part);
 }

@@ -1,10 +1,10 @@
 /* renew.
  *
- * First the leases are kept alive: the session's, and those that the claims are on. Then, by the
- * same member, the node key is read. The read also shows that the member which kept the leases
- * alive was part of a majority then; one that was cut off and does not know it would not have
- * answered. All must have been answered in one term: after an election, what an old leader granted
- * does not count.
+ * First the leases that the claims are on are kept alive. Then, by the same member, comes a look at
+ * the session: its own lease is kept alive and its node key is read. The read also shows that the
+ * member which kept the leases alive was part of a majority then; one that was cut off and does not
+ * know it would not have answered. All must have been answered in one term: after an election, what
+ * an old leader granted does not count.
  *
  * A claim on a lease that is alive holds unless somebody has removed its owner key or its task, and
  * of that the watch tells: so a thousand claims are renewed by a handful of calls. What the watch
@@ -34,14 +34,14 @@ typedef struct renew_op {
     mf_op op; /* first */
     mf_renew_request *request;
     mf_etcd_link *link;
-    renewed_lease *leases; /* the session's first */
+    renewed_lease *leases;
     size_t count;
     uint64_t term;
-    mf_part node_part;
     const Etcd__KeyValue *node;
+    bool gone;      /* the session's lease is */
     bool doubtful;  /* there was a removal that the watch has not told of */
     size_t *checks; /* indices of claims to be read */
-    size_t check_count, checked;
+    size_t check_count;
     size_t *former; /* of those, claims on a task's former life */
     size_t former_count, moved;
     int64_t former_lease, former_until_us;
@@ -137,8 +137,6 @@ static void note_former(renew_op *renew, size_t index)
 
 /* Claims that are read. */
 
-static void check_rest(mf_op *op);
-
 static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
                   const Etcd__KeyValue *owner, int64_t revision)
 {
@@ -156,39 +154,55 @@ static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
     }
 }
 
+static void each_checked(mf_op *op, mf_part *part, const mf_error *error)
+{
+    renew_op *renew = (renew_op *)op;
+    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)part->rpc.answer;
+    const size_t *check = part->user;
+
+    if (error->code != MF_OK) {
+        mf__op_note_error(op, error);
+        return;
+    }
+    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
+    for (size_t i = 0; i + 1 < answer->n_responses; i += 2)
+        judge(renew, *check++, mf__answer_get(answer, i), mf__answer_get(answer, i + 1), revision);
+}
+
 static void on_checked(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
-    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
-    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
 
-    for (size_t i = 0; i + 1 < answer->n_responses; i += 2)
-        judge(renew, renew->checks[renew->checked++], mf__answer_get(answer, i),
-              mf__answer_get(answer, i + 1), revision);
-    check_rest(op);
+    if (op->error.code == MF_OK && renew->former_count > 0)
+        begin_move(renew);
+    else
+        mf__op_end_group(op);
 }
 
-static void check_rest(mf_op *op)
+static void check(renew_op *renew, const size_t *checks, size_t count)
 {
-    renew_op *renew = (renew_op *)op;
-    size_t count = portion(renew, renew->check_count - renew->checked);
-
-    if (count == 0 && renew->former_count > 0) {
-        begin_move(renew);
-        return;
-    }
-    if (count == 0) {
-        mf__op_end(op);
-        return;
-    }
+    mf_op *op = &renew->op;
+    mf_part *part = MF_ARENA_NEW(&op->arena, mf_part, 1);
     mf_txn *txn = mf__txn_new(&op->arena, 0, 2 * count, 0);
+
     for (size_t i = 0; i < count; i++) {
-        const mf_claim *claim = claim_at(renew, renew->checks[renew->checked + i]);
-        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, claim->id);
+        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, claim_at(renew, checks[i])->id);
         mf__txn_then(txn, mf__op_get(&op->arena, keys.task));
         mf__txn_then(txn, mf__op_get(&op->arena, keys.owner));
     }
-    mf__op_transact(op, txn, on_checked);
+    mf__op_part(op, part, op->etcd->calls, &mf__method_txn, &txn->message.base, each_checked);
+    part->user = (void *)checks;
+}
+
+static void check_all(renew_op *renew)
+{
+    renew->op.then = on_checked;
+    renew->op.left = 1;
+    for (size_t done = 0, count; done < renew->check_count; done += count) {
+        count = portion(renew, renew->check_count - done);
+        check(renew, &renew->checks[done], count);
+    }
+    mf__op_part_over(&renew->op);
 }
 
 /* The claims, by what is known. */
@@ -223,10 +237,13 @@ static void sort_claims(renew_op *renew)
     renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
     for (size_t i = 0; i < request->count; i++) {
         const mf_claim *claim = claim_at(renew, i);
-        if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
+        int ended = mf__claim_ended(claim);
+        if (ended != MF_OK)
+            lose(renew, i, ended);
+        else if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
             renew->checks[renew->check_count++] = i;
     }
-    check_rest(&renew->op);
+    check_all(renew);
 }
 
 /* How many keys are on the lease is known exactly now, but for those that are being put. */
@@ -250,16 +267,14 @@ static void on_listed(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
 
-    if (renew->leases[0].gone)
-        op->session->lease = 0;
     if (op->error.code != MF_OK) {
         mf__op_fail_as(op, &op->error);
     } else if (!mf__guard_holds(op, renew->node)) {
         mf__guard_refused(op, renew->node);
-    } else if (renew->leases[0].gone) {
+    } else if (renew->gone) {
         mf__op_fail(op, MF_ENOSESSION, "%s", mf_strerror(MF_ENOSESSION));
     } else {
-        for (size_t i = 1; i < renew->count; i++) {
+        for (size_t i = 0; i < renew->count; i++) {
             if (!renew->leases[i].gone && renew->leases[i].listing != NULL)
                 index_keys(renew, &renew->leases[i]);
             note_listing(renew, &renew->leases[i]);
@@ -270,9 +285,8 @@ static void on_listed(mf_op *op)
 
 /* The second round. */
 
-static void check_term(renew_op *renew, const Etcd__ResponseHeader *header)
+static void check_term(renew_op *renew, uint64_t term)
 {
-    uint64_t term = header != NULL ? header->raft_term : 0;
     mf_error error;
 
     if (renew->term == 0)
@@ -295,20 +309,39 @@ static void each_listing(mf_op *op, mf_part *part, const mf_error *error)
     lease->gone = lease->listing->ttl <= 0;
 }
 
-static void on_node(mf_op *op, mf_part *part, const mf_error *error)
+static void note_sent(renew_op *renew, int64_t sent_us)
+{
+    mf_request *request = renew->op.request;
+
+    if (sent_us < request->sent_us || request->sent_us == 0)
+        request->sent_us = sent_us;
+}
+
+static const Etcd__KeyValue *copy_of(const Etcd__KeyValue *key, mf_arena *arena)
+{
+    if (key == NULL)
+        return NULL;
+    Etcd__KeyValue *copy = MF_ARENA_NEW(arena, Etcd__KeyValue, 1);
+    *copy = *key;
+    copy->value = mf__bytes_copy(arena, key->value);
+    return copy;
+}
+
+static void on_looked(mf_op *op, const mf_looked *seen, const mf_error *error)
 {
     renew_op *renew = (renew_op *)op;
-    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)part->rpc.answer;
 
     if (error->code != MF_OK) {
         mf__op_note_error(op, error);
-        return;
+    } else {
+        check_term(renew, seen->term);
+        note_sent(renew, seen->sent_us);
+        renew->node = copy_of(seen->node, &op->arena);
+        renew->gone = seen->gone;
+        renew->doubtful = seen->removals != NULL &&
+                          seen->removals->mod_revision > mf__etcd_watch_state(op->etcd).revision;
     }
-    const Etcd__KeyValue *removals = mf__answer_get(answer, 1);
-    check_term(renew, answer->header);
-    renew->node = mf__answer_get(answer, 0);
-    renew->doubtful =
-        removals != NULL && removals->mod_revision > mf__etcd_watch_state(op->etcd).revision;
+    mf__op_part_over(op);
 }
 
 static bool needs_listing(const renew_op *renew, const renewed_lease *lease)
@@ -335,19 +368,17 @@ static void list_keys(renew_op *renew, renewed_lease *lease)
 static void on_kept(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
-    mf_txn *txn = mf__txn_new(&op->arena, 0, 2, 0);
 
     if (op->error.code != MF_OK) {
         mf__op_fail_as(op, &op->error);
         return;
     }
-    mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
-    mf__txn_then(txn, mf__op_get(&op->arena, mf__removals_key(op)));
     op->then = on_listed;
-    mf__op_part(op, &renew->node_part, renew->link, &mf__method_txn, &txn->message.base, on_node);
-    for (size_t i = 1; i < renew->count; i++)
+    op->left = 1;
+    for (size_t i = 0; i < renew->count; i++)
         if (!renew->leases[i].gone && needs_listing(renew, &renew->leases[i]))
             list_keys(renew, &renew->leases[i]);
+    mf__look_join(op, renew->link, on_looked);
 }
 
 /* The first round. */
@@ -364,14 +395,13 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
         mf__op_note_error(op, error);
         return;
     }
-    check_term(renew, answer->header);
+    check_term(renew, answer->header != NULL ? answer->header->raft_term : 0);
     lease->gone = answer->ttl <= 0;
     if (known != NULL && !lease->gone) {
         lease->renewed_before_us = known->renewed_us;
         known->renewed_us = part->rpc.sent_us;
     }
-    if (part->rpc.sent_us < op->request->sent_us || op->request->sent_us == 0)
-        op->request->sent_us = part->rpc.sent_us;
+    note_sent(renew, part->rpc.sent_us);
 }
 
 static void add_id(int64_t *ids, size_t *count, int64_t id)
@@ -396,10 +426,9 @@ static void find_leases(renew_op *renew)
 {
     const mf_renew_request *request = renew->request;
     const mf_key_lease *next = mf__key_leases_next(&renew->op.session->claims);
-    int64_t *ids = MF_ARENA_NEW(&renew->op.arena, int64_t, request->count + 2);
+    int64_t *ids = MF_ARENA_NEW(&renew->op.arena, int64_t, request->count + 1);
     size_t count = 0;
 
-    add_id(ids, &count, renew->op.session->lease);
     for (size_t i = 0; i < request->count; i++)
         add_id(ids, &count, (int64_t)claim_at(renew, i)->group);
     if (next != NULL && is_aging(renew, next))
@@ -415,9 +444,11 @@ static void keep_alive(mf_op *op)
 
     find_leases(renew);
     op->then = on_kept;
+    op->left = 1;
     for (size_t i = 0; i < renew->count; i++)
         mf__op_part(op, &renew->leases[i].part, renew->link, &mf__method_keep_alive,
                     &mf__keep_alive_new(&op->arena, renew->leases[i].id)->base, each_kept);
+    mf__op_part_over(op);
 }
 
 /* A handle by which the session has not joined learns the session's lease from its node key. */

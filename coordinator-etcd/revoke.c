@@ -27,9 +27,9 @@ mf_bytes mf__session_end_key(mf_op *op, const char *token)
     return mf__key(op->etcd, &op->arena, "_mf/ended/%s", token);
 }
 
-mf_bytes mf__removals_key(mf_op *op)
+mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena)
 {
-    return mf__key(op->etcd, &op->arena, "_mf/removals");
+    return mf__key(etcd, arena, "_mf/removals");
 }
 
 mf_bytes mf__number_text(mf_op *op, uint64_t number)

@@ -300,6 +300,40 @@ static void test_dead_node(void **state)
     driver_await_told(&f->a, "dying", -1);
 }
 
+/* Renewing many claims reads nothing of each while the watch vouches for them, and all the same it
+ * notices one whose owner key somebody has removed. */
+static void test_renewal_reads_nothing(void **state)
+{
+    enum { COUNT = 900, BATCH = 100, ID_BYTES = 16 };
+    static char ids[COUNT][ID_BYTES];
+    static mf_claim all[COUNT], *claims[COUNT];
+    fixture *f = *state;
+
+    driver_submit_many(&f->b, "t", COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(ids[i], ID_BYTES, "t%zu", i);
+        all[i] = (mf_claim){.id = ids[i]};
+        claims[i] = &all[i];
+    }
+    for (size_t i = 0; i < COUNT; i += BATCH)
+        assert_int_equal(driver_claim_list(&f->a, &f->session_a, &claims[i], BATCH), MF_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(claims[i]->result, MF_OK);
+        assert_true(claims[i]->group == claims[0]->group);
+        free(claims[i]->properties);
+    }
+    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 0);
+    uint64_t before = replies(f);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 0);
+    assert_true(replies(f) - before <
+                LIST_BYTES); /* five lists of keys would be three times that */
+    forget_hints(&f->a);
+    etcd_ctl_do(f->server, "del", "/t/tasks/t5/owner", NULL);
+    driver_await_size(&f->a, &f->a.claimable, 1);
+    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -308,6 +342,7 @@ int main(void)
         TEST(test_list_follows_hints),      TEST(test_list_of_now),   TEST(test_cut),
         TEST(test_compaction_during_a_cut), TEST(test_watched_again), TEST(test_nodes_are_told),
         TEST(test_weights_are_told),        TEST(test_foreign_node),  TEST(test_dead_node),
+        TEST(test_renewal_reads_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

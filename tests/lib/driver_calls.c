@@ -331,6 +331,19 @@ int driver_renew_one(driver_handle *h, mf_session *session, mf_claim *claim)
     return request.lost_count == 0 ? MF_OK : lost.code;
 }
 
+size_t driver_renew_list(driver_handle *h, mf_session *session, mf_claim **claims, size_t count)
+{
+    mf_lost_claim *lost = calloc(count, sizeof *lost);
+    mf_lease lease = {.claims = claims, .count = count, .group = claims[0]->group};
+    mf_renew_request request = {.session = session, .lease = &lease, .count = count, .lost = lost};
+
+    assert_non_null(lost);
+    CALL(h, renew, &request);
+    free(lost);
+    assert_int_equal(h->error.code, MF_OK);
+    return request.lost_count;
+}
+
 /* Many. */
 
 static void fill_ids(char (*ids)[ID_BYTES], const char *prefix, size_t from, size_t count)

@@ -70,6 +70,8 @@ int driver_release(driver_handle *h, mf_session *session, mf_claim *claim);
 int driver_done(driver_handle *h, mf_session *session, mf_claim *claim);
 /* MF_OK while the claim is the session's. */
 int driver_renew_one(driver_handle *h, mf_session *session, mf_claim *claim);
+/* Claims of one lease: how many of them are lost. The request must succeed. */
+size_t driver_renew_list(driver_handle *h, mf_session *session, mf_claim **claims, size_t count);
 
 /* Tasks "<prefix>0", "<prefix>1", ... in batches; every one must succeed. */
 void driver_submit_many(driver_handle *h, const char *prefix, size_t count);
