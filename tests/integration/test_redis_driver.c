@@ -600,5 +600,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lookup_and_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_full, setup, teardown),
     };
+    process_outrank_others();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
