@@ -33,8 +33,3 @@ int broker_takeover_ms(void)
 {
     return 2000;
 }
-
-bool broker_can_delay(void)
-{
-    return false;
-}

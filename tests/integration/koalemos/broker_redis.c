@@ -32,8 +32,3 @@ int broker_takeover_ms(void)
 {
     return 1000;
 }
-
-bool broker_can_delay(void)
-{
-    return true;
-}

@@ -27,8 +27,6 @@ void broker_kill(koalemos_broker *broker);
 void broker_restart(koalemos_broker *broker);
 /* How long after its lease a dead node's task may wait for another one. */
 int broker_takeover_ms(void);
-/* Tasks for later. */
-bool broker_can_delay(void);
 
 typedef struct koalemos_fixture {
     char *directory; /* events-<node>, <node>.log, the tasks' logs; ran and locks by e2e-task */
