@@ -236,6 +236,33 @@ static void test_nodes_are_told(void **state)
     assert_int_equal(driver_count_nodes(&f->a), 2);
 }
 
+/* The counts of thirty nodes are right within two seconds of their claims, and a view of all of
+ * them costs as much as their node keys and leases. */
+static void test_view_of_thirty_nodes(void **state)
+{
+    enum { NODES = 30, EACH = 100 };
+    static char names[NODES][8];
+    mf_session sessions[NODES];
+    fixture *f = *state;
+
+    learn(f);
+    for (int i = 0; i < NODES; i++) {
+        snprintf(names[i], sizeof names[i], "n%d-", i);
+        sessions[i] = driver_session(names[i], (char)('A' + i), LEASE_MS);
+        driver_submit_many(&f->b, names[i], EACH);
+        assert_int_equal(driver_join(&f->b, &sessions[i]), MF_OK);
+        driver_claim_many(&f->b, &sessions[i], names[i], EACH);
+    }
+    int64_t claimed_us = mf_loop_now_us(f->loop);
+    for (int i = 0; i < NODES; i++)
+        driver_await_told(&f->a, names[i], EACH);
+    assert_true(mf_loop_now_us(f->loop) - claimed_us < TELL_MS * 1000);
+    uint64_t before = replies(f);
+    assert_int_equal(driver_count_nodes(&f->a), NODES + 2);
+    assert_int_equal(driver_node_tasks(&f->a, names[NODES - 1]), EACH);
+    assert_true(replies(f) - before < LIST_BYTES);
+}
+
 /* A node that will be back says so by its weight. */
 static void test_weights_are_told(void **state)
 {
@@ -339,9 +366,16 @@ static void test_renewal_reads_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_list_follows_hints),      TEST(test_list_of_now),   TEST(test_cut),
-        TEST(test_compaction_during_a_cut), TEST(test_watched_again), TEST(test_nodes_are_told),
-        TEST(test_weights_are_told),        TEST(test_foreign_node),  TEST(test_dead_node),
+        TEST(test_list_follows_hints),
+        TEST(test_list_of_now),
+        TEST(test_cut),
+        TEST(test_compaction_during_a_cut),
+        TEST(test_watched_again),
+        TEST(test_nodes_are_told),
+        TEST(test_view_of_thirty_nodes),
+        TEST(test_weights_are_told),
+        TEST(test_foreign_node),
+        TEST(test_dead_node),
         TEST(test_renewal_reads_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
