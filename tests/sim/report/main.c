@@ -32,10 +32,15 @@ typedef struct report {
 
 /* Running. */
 
-static void run(report *r, size_t most_nodes)
+typedef struct choice {
+    size_t least_nodes, most_nodes, most_tasks;
+} choice;
+
+static void run(report *r, const choice *wanted)
 {
     for (size_t i = 0; i < CLUSTERS; i++) {
-        if (sizes[i].nodes > most_nodes)
+        if (sizes[i].nodes < wanted->least_nodes || sizes[i].nodes > wanted->most_nodes ||
+            sizes[i].tasks > wanted->most_tasks)
             continue;
         fprintf(stderr, "%zu nodes, %zu tasks\n", sizes[i].nodes, sizes[i].tasks);
         scenarios_run(sizes[i].nodes, sizes[i].tasks, sizes[i].last, r->rows[i]);
@@ -186,29 +191,33 @@ static void free_report(report *r)
 
 static void usage(FILE *to)
 {
-    fputs(
-        "usage: metafora-balance-report [--nodes MOST] [--docs DIRECTORY]\n\n"
-        "Runs clusters in virtual time and shows what balancing costs. --nodes leaves larger\n"
-        "clusters out. --docs puts the table into DIRECTORY/balancing.md, and charts beside it.\n",
-        to);
+    fputs("usage: metafora-balance-report [--from LEAST] [--nodes MOST] [--tasks MOST]\n"
+          "                               [--docs DIRECTORY]\n\n"
+          "Runs clusters in virtual time and shows what balancing costs. --from, --nodes and\n"
+          "--tasks leave out clusters of fewer or more nodes, or of more tasks. --docs puts the\n"
+          "table into DIRECTORY/balancing.md, and charts beside it.\n",
+          to);
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"nodes", required_argument, NULL, 'n'},
-        {"docs", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"from", required_argument, NULL, 'f'},  {"tasks", required_argument, NULL, 't'},
+        {"nodes", required_argument, NULL, 'n'}, {"docs", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     static report r;
     const char *directory = NULL;
-    size_t most_nodes = SIZE_MAX;
+    choice wanted = {0, SIZE_MAX, SIZE_MAX};
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'n')
-            most_nodes = strtoull(optarg, NULL, 10);
+            wanted.most_nodes = strtoull(optarg, NULL, 10);
+        else if (c == 'f')
+            wanted.least_nodes = strtoull(optarg, NULL, 10);
+        else if (c == 't')
+            wanted.most_tasks = strtoull(optarg, NULL, 10);
         else if (c == 'd')
             directory = optarg;
         else {
@@ -216,7 +225,7 @@ int main(int argc, char **argv)
             return c == 'h' ? EXIT_SUCCESS : 2;
         }
     }
-    run(&r, most_nodes);
+    run(&r, &wanted);
     write_table(stdout, &r);
     int failed = directory != NULL ? write_documents(&r, directory) : 0;
     free_report(&r);
