@@ -21,6 +21,9 @@
 /* How much later than promised a death may be seen on a busy machine. */
 enum { SLACK_MS = 500 };
 
+/* A grace that is never too short there. */
+enum { LONG_GRACE_MS = 10000 };
+
 #define IGNORE_TERM "trap '' TERM; echo up; while :; do sleep 1; done"
 
 static bool has_ended(handler_fixture *f, const void *arg)
@@ -260,6 +263,7 @@ static void test_messages(void **state)
 {
     handler_fixture *f = *state;
 
+    f->processes.stop_grace_ms = LONG_GRACE_MS;
     handler_open_stateful(f);
     handler_submit(f, "t", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done");
     handler_await_output(f, "t", "up\n");
@@ -312,6 +316,7 @@ static void test_stop_signal(void **state)
     handler_fixture *f = *state;
 
     f->processes.stop_signal = SIGUSR1;
+    f->processes.stop_grace_ms = LONG_GRACE_MS;
     handler_open(f);
     handler_submit(f, "t", "trap 'echo told; exit 0' USR1; echo up; while :; do sleep 0.05; done");
     handler_await_output(f, "t", "up\n");
