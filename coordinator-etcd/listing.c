@@ -13,6 +13,9 @@
 
 /* A task has up to four keys of ours. */
 enum { KEYS_PER_TASK = 4, KEYS_MOST = 4096 };
+/* etcd looks at every key from the start of a page to the end of the range, so that reading
+ * everything takes it the less time the larger the pages are, whatever was asked for. */
+enum { MIRRORED_KEYS = 20000 };
 
 typedef struct listed {
     const char *id;
@@ -201,6 +204,8 @@ static void ask_keys(listing_op *listing, int64_t revision)
     size_t most = op->etcd->broker.max_batch;
     size_t tasks = listing->records && request->limit > most ? most : request->limit;
     size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
+    if (listing->mirrored != 0)
+        keys = MIRRORED_KEYS;
     Etcd__RangeRequest *range = mf__range_new(&op->arena, first_key(listing), listing->end);
 
     range->limit = (int64_t)keys;

@@ -1,7 +1,7 @@
 /* The mirror's place in the driver: what feeds it, and what it tells.
  *
  * With it, finding every task that can be claimed and counting what each node holds take no reading
- * of all keys, which costs etcd a fifth of a second for 100,000 tasks. Nothing is lost by that:
+ * of all keys, which costs etcd a second or more for 100,000 tasks. Nothing is lost by that:
  * - It is complete as of the moment of a listing of everything, read while the watch was on.
  * - The watch tells of every later change, in order, or it says that it cannot: a stream that
  * breaks goes on behind the last revision that was seen, and when that has been compacted, or when
