@@ -63,10 +63,14 @@ static int take_members(fair *me, const mf_balance *balance, const mf_node *node
     return MF_OK;
 }
 
-/* What nodes lack that are far below their shares is for them. */
+/* What nodes lack that are far below their shares is for them. So is a little more, but when most
+ * tasks are claimed anew: one that is back after a restart may have held more than its share. */
 static bool is_for_the_needy(const fair *me)
 {
-    return me->plan.need > 0 && me->plan.need >= me->plan.unowned;
+    const mf__plan *plan = &me->plan;
+    bool is_of_few = plan->unowned * 4 <= plan->total;
+
+    return plan->need > 0 && plan->need * (is_of_few ? me->threshold : 1) >= plan->unowned;
 }
 
 /* For tasks that are not at home there: what it lacks of its share. */

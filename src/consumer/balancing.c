@@ -128,8 +128,8 @@ static void balance(mf_consumer *me)
         b.released[i]->given_up = false;
         mf__task_stop(b.released[i], MF_STOP_BALANCE);
     }
-    /* Then others have moved as well, perhaps after this node looked. */
-    if (b.released_count > 0 && me->settling) {
+    /* Others move as well, perhaps after this node has looked. */
+    if (me->settling) {
         me->settling = false;
         balance_soon(me);
     }

@@ -93,7 +93,7 @@ struct mf_consumer {
     mf__flow flow;
     mf__handover handover;
     bool balance_wanted;
-    bool settling; /* nodes have come or gone, and nothing was given up for that yet */
+    bool settling; /* nodes have come or gone, and it has not balanced since */
 
     int posts;       /* atomic: posted calls that have not run */
     int restarting;  /* atomic: it shuts down, and will be back soon */
