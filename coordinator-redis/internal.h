@@ -177,7 +177,7 @@ void mf__redis_key_of(mf_redis *redis, mf_prefix prefix, const char *name);
 void mf__redis_key_of_bytes(mf_redis *redis, mf_prefix prefix, const char *name, size_t length);
 void mf__redis_text(mf_redis *redis, const char *text);
 void mf__redis_number(mf_redis *redis, int64_t number);
-void mf__redis_weight(mf_redis *redis, double weight); /* nodes.c */
+void mf__redis_weight(mf_redis *redis, double weight);              /* nodes.c */
 void mf__redis_session(mf_redis *redis, const mf_session *session); /* token and epoch */
 void mf__redis_channel(mf_redis *redis);
 void mf__redis_channel_of(mf_redis *redis, const char *node);
