@@ -26,6 +26,7 @@ static void send(mf_broker *broker, mf_work *work)
     explain_call *me = (explain_call *)work->call;
 
     if (work->second) {
+        work->request.nodes = (mf_nodes_request){.request = work->request.head};
         broker->operations->nodes(broker, &work->request.nodes);
         return;
     }
