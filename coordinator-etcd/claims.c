@@ -15,6 +15,7 @@ typedef struct claim_op {
     mf_claims_request *request;
     int64_t lease;
     bool marks;      /* the transaction marks the lease */
+    uint64_t recent; /* number of its note of them; 0: none */
     size_t *refused; /* indices of claims */
     size_t refused_count;
     int64_t *messages; /* for each claim: revision of the message that waits; 0: none */
@@ -286,6 +287,7 @@ static void read_claims(claim_op *claim, const Etcd__TxnResponse *answer)
         mf_claim *c = claim->request->claims[i];
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
         if (part == NULL || !part->succeeded) {
+            mf__recent_refused(&claim->op, claim->recent, i);
             claim->refused[claim->refused_count++] = i;
             continue;
         }
@@ -302,6 +304,7 @@ static void on_claimed(mf_op *op)
     mf_key_lease *lease = mf__key_leases_find(&op->session->claims, claim->lease);
 
     if (!answer->succeeded || answer->header == NULL) {
+        mf__recent_failed(op, claim->recent);
         settle(claim, claim->request->count);
         mf__guard_refused(op, mf__answer_get(answer, 0));
         return;
@@ -316,7 +319,11 @@ static void on_claimed(mf_op *op)
         fail(claim, MF_EDAMAGED, "the namespace's fence base is no number");
         return;
     }
+    mf__recent_answered(op, claim->recent, answer->header->revision,
+                        mf__answer_exists(answer, claim->request->count + 2));
     read_claims(claim, answer);
+    if (claim->refused_count > 0)
+        mf__crashes_go_on(op->etcd);
     settle(claim, claim->refused_count);
     if (claim->refused_count > 0)
         ask_refused(claim);
@@ -328,6 +335,8 @@ static bool rescue(mf_op *op, const mf_error *error)
 {
     claim_op *claim = (claim_op *)op;
 
+    if (error->code != MF_EUNKNOWN)
+        mf__recent_failed(op, claim->recent);
     if (mf__key_leases_take_again(op, error))
         return true;
     settle(claim, error->code == MF_EUNKNOWN ? 0 : claim->request->count);
@@ -363,16 +372,29 @@ static void start(mf_op *op, mf_key_lease *lease, const mf_error *error)
     claim->lease = lease->id;
     claim->marks = !lease->marked;
     lease->being_put += request->count;
-    mf_txn *txn = mf__txn_new(&op->arena, 1, request->count + 2, 1);
+    mf_txn *txn = mf__txn_new(&op->arena, 1, request->count + 4, 1);
     mf__guard(op, txn);
     mf__txn_then(txn, mf__op_get(&op->arena, mf__key(op->etcd, &op->arena, "_mf/fence")));
     for (size_t i = 0; i < request->count; i++)
         mf__txn_then(txn, mf__op_txn(&op->arena, claim_one(claim, request->claims[i]->id, owner)));
+    if (op->etcd->crashes.max > 0)
+        claim->recent = mf__recent_add(op, txn, lease->id, request->claims, request->count);
+    if (claim->recent != 0)
+        mf__txn_then(txn, mf__crashes_any(op->etcd, &op->arena));
     if (claim->marks)
-        mf__txn_then(txn, mf__op_put(&op->arena, mf__lease_mark(op, op->session->token, lease->id),
-                                     owner, lease->id));
+        mf__txn_then(txn,
+                     mf__op_put(&op->arena,
+                                mf__lease_mark(op->etcd, &op->arena, op->session->token, lease->id),
+                                owner, lease->id));
     op->rescue = rescue;
     mf__op_transact(op, txn, on_claimed);
+}
+
+static void on_counted(mf_op *op)
+{
+    claim_op *claim = (claim_op *)op;
+
+    mf__key_leases_take(&op->session->claims, op, claim->request->count, start);
 }
 
 void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
@@ -385,5 +407,8 @@ void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
     claim->messages = MF_ARENA_NEW(&claim->op.arena, int64_t, request->count);
     for (size_t i = 0; i < request->count; i++)
         request->claims[i]->properties = NULL;
-    mf__key_leases_take(&claim->op.session->claims, &claim->op, request->count, start);
+    if (mf__crashes_are_counted(claim->op.etcd))
+        on_counted(&claim->op);
+    else
+        mf__crashes_await(&claim->op, on_counted);
 }

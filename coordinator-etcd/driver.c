@@ -10,8 +10,8 @@
 
 enum { DEFAULT_PORT = 2379, DEFAULT_TIMEOUT_MS = 5000 };
 /* Of the operations in a transaction, those that a claim or an ending needs beside one for each
- * task: three in the nested transaction, two in the outer one. */
-enum { TRANSACTION_LIMIT = 128, TRANSACTION_OVERHEAD = 5 };
+ * task: three in the nested transaction, four in the outer one. */
+enum { TRANSACTION_LIMIT = 128, TRANSACTION_OVERHEAD = 7 };
 /* How long etcd remembers a request's token, and keeps a command: between the first and the last
  * key on a lease lies the time for which it is fresh. */
 enum { MARK_SECONDS = 60, FRESH_SECONDS = 60 };
@@ -84,6 +84,7 @@ static void free_etcd(mf_etcd *etcd)
     mf__mirror_clear(&etcd->mirror.content);
     mf__mailbox_clear(etcd);
     mf__delays_clear(etcd);
+    mf__crashes_clear(etcd);
     mf_url_clear(&etcd->url);
     for (size_t i = 0; i < sizeof etcd->strings / sizeof *etcd->strings; i++)
         free(etcd->strings[i]);
@@ -267,6 +268,7 @@ static int open_url(mf_broker **out, const char *url, const mf_broker_options *o
         return mf_error_set(error, MF_ENOMEM, "etcd: out of memory");
     init(etcd, loop);
     code = read_url(etcd, url, &all, error);
+    mf__crashes_init(etcd, all.max_crashes);
     if (code == MF_OK)
         code = read_options(etcd, &all, error);
     etcd->broker.max_batch = etcd->transaction_limit - TRANSACTION_OVERHEAD;

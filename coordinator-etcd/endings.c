@@ -98,20 +98,34 @@ static mf_txn *end_one(mf_op *op, const mf_claim *claim, bool done)
     return txn;
 }
 
-static void end(mf_broker *broker, mf_claims_request *request, bool done)
+static void transact(mf_op *op)
 {
-    ending_op *ending = mf__op_new_of(broker, &request->request, sizeof *ending, request->session);
-
-    if (ending == NULL)
-        return;
-    mf_op *op = &ending->op;
-    ending->request = request;
-    ending->done = done;
+    const ending_op *ending = (ending_op *)op;
+    mf_claims_request *request = ending->request;
     mf_txn *txn = mf__txn_new(&op->arena, 1, request->count, 1);
     mf__guard(op, txn);
     for (size_t i = 0; i < request->count; i++)
-        mf__txn_then(txn, mf__op_txn(&op->arena, end_one(op, request->claims[i], done)));
+        mf__txn_then(txn, mf__op_txn(&op->arena, end_one(op, request->claims[i], ending->done)));
     mf__op_transact(op, txn, on_ended);
+}
+
+static void end(mf_broker *broker, mf_claims_request *request, bool done)
+{
+    ending_op *ending = mf__op_new_of(broker, &request->request, sizeof *ending, request->session);
+    bool counted = false;
+
+    if (ending == NULL)
+        return;
+    ending->request = request;
+    ending->done = done;
+    for (size_t i = 0; i < request->count; i++)
+        counted |= mf__recent_end(ending->op.session, request->claims[i], done);
+    if (counted) {
+        mf__crashes_await(&ending->op, transact);
+        return;
+    }
+    mf__crashes_go_on(ending->op.etcd);
+    transact(&ending->op);
 }
 
 void mf__etcd_release(mf_broker *broker, mf_claims_request *request)

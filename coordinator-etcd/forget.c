@@ -4,9 +4,10 @@
 typedef struct forget_op {
     mf_op op; /* first */
     mf_items_request *request;
+    size_t done, portion; /* items */
 } forget_op;
 
-enum { FORGET_OPS = 3 };
+enum { FORGET_OPS = 5 };
 
 static bool deleted(const Etcd__TxnResponse *txn, size_t index)
 {
@@ -24,19 +25,21 @@ static int result_of(const Etcd__TxnResponse *part)
         forgotten = mf__answer_txn(part, 0);
     if (forgotten == NULL || !forgotten->succeeded || forgotten->n_responses != FORGET_OPS)
         return MF_ETAKEN;
-    return deleted(forgotten, 0) || deleted(forgotten, 1) || mf__answer_exists(forgotten, 2)
+    return deleted(forgotten, 0) || deleted(forgotten, 1) || deleted(forgotten, 2) ||
+                   mf__answer_exists(forgotten, 3)
                ? MF_OK
                : MF_EGONE;
 }
 
-static void on_forgotten(mf_op *op)
+/* One that was set aside is claimable then; one that was submitted for later still is not. */
+static mf_txn *end_setting_aside(mf_op *op, const char *id)
 {
-    mf_items_request *request = ((forget_op *)op)->request;
-    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    mf_bytes key = mf__delay_key(op->etcd, &op->arena, id);
+    mf_txn *txn = mf__txn_new(&op->arena, 1, 1, 0);
 
-    for (size_t i = 0; i < request->count; i++)
-        request->items[i].result = result_of(mf__answer_txn(answer, i));
-    mf__op_end(op);
+    mf__txn_if_value(txn, key, mf__delay_text(&op->arena, INT64_MAX));
+    mf__txn_then(txn, mf__op_delete(&op->arena, key));
+    return txn;
 }
 
 static void add_deletions(mf_op *op, mf_txn *txn, const char *id, const mf_task_keys *keys)
@@ -45,7 +48,9 @@ static void add_deletions(mf_op *op, mf_txn *txn, const char *id, const mf_task_
 
     mf__txn_then(txn, mf__op_delete(arena, mf__key(op->etcd, arena, "state/%s", id)));
     mf__txn_then(txn, mf__op_delete(arena, keys->message));
+    mf__txn_then(txn, mf__op_delete(arena, mf__crash_key(op->etcd, arena, id)));
     mf__txn_then(txn, mf__op_count(arena, keys->task));
+    mf__txn_then(txn, mf__op_txn(arena, end_setting_aside(op, id)));
 }
 
 /* The owner key of a task that was removed is not in the way. */
@@ -69,16 +74,43 @@ static mf_txn *forget_one(mf_op *op, const char *id)
     return txn;
 }
 
+static void next_portion(mf_op *op);
+
+static void on_forgotten(mf_op *op)
+{
+    forget_op *forget = (forget_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+
+    for (size_t i = 0; i < forget->portion; i++)
+        forget->request->items[forget->done++].result = result_of(mf__answer_txn(answer, i));
+    next_portion(op);
+}
+
+/* Half a batch at a time: an item is three transactions deep. */
+static void next_portion(mf_op *op)
+{
+    forget_op *forget = (forget_op *)op;
+    size_t left = forget->request->count - forget->done, most = op->etcd->broker.max_batch / 2;
+
+    forget->portion = left < most ? left : most;
+    if (forget->portion == 0) {
+        mf__op_end(op);
+        return;
+    }
+    mf_txn *txn = mf__txn_new(&op->arena, 0, forget->portion, 0);
+    for (size_t i = 0; i < forget->portion; i++) {
+        const char *id = forget->request->items[forget->done + i].id;
+        mf__txn_then(txn, mf__op_txn(&op->arena, forget_one(op, id)));
+    }
+    mf__op_transact(op, txn, on_forgotten);
+}
+
 void mf__etcd_forget(mf_broker *broker, mf_items_request *request)
 {
     forget_op *forget = mf__op_new(broker, &request->request, sizeof *forget);
 
     if (forget == NULL)
         return;
-    mf_op *op = &forget->op;
     forget->request = request;
-    mf_txn *txn = mf__txn_new(&op->arena, 0, request->count, 0);
-    for (size_t i = 0; i < request->count; i++)
-        mf__txn_then(txn, mf__op_txn(&op->arena, forget_one(op, request->items[i].id)));
-    mf__op_transact(op, txn, on_forgotten);
+    next_portion(&forget->op);
 }

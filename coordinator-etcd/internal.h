@@ -13,6 +13,7 @@
 
 typedef struct mf_etcd mf_etcd;
 typedef struct mf_op mf_op;
+typedef struct mf_recent mf_recent;
 
 /* Leases for keys (leases.c). A lease takes new keys for a while after it was last renewed, and
  * up to a limit, so that its end never deletes more than that at once. */
@@ -110,6 +111,7 @@ typedef struct mf_etcd_session {
     int64_t lease; /* of its node key; 0: none yet */
     mf_key_leases claims;
     mf_held held;
+    mf_recent *recent; /* claims, the latest first */
     mf_look look;
     /* The end of another session that has its name, as far as is known. */
     char holder[33];
@@ -182,6 +184,21 @@ typedef struct mf_delays {
     size_t due_count;
 } mf_delays;
 
+/* Counting crashes (crashes.c). */
+typedef struct mf_crashes {
+    unsigned max;                        /* that set a task aside; 0: none do */
+    uint64_t recent;                     /* number of the last note of recent claims */
+    unsigned suspected, looking, looked; /* looks that were wanted, up to now and so far */
+    bool calling;
+    mf_op *waiting, *served; /* served: by the look under way */
+    mf_timer timer;
+    mf_rpc rpc;
+    mf_arena arena; /* of the work under way */
+    struct dead_note *notes;
+    size_t note, note_count, read; /* of the notes: done, and read */
+    bool counted;                  /* there were counts when the look began */
+} mf_crashes;
+
 struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
@@ -207,6 +224,7 @@ struct mf_etcd {
 
     mf_mailbox mailbox;
     mf_delays delays;
+    mf_crashes crashes;
     mf_etcd_session *sessions;
     mf_key_leases marks;    /* of what is to be remembered for a minute */
     mf_key_leases commands; /* of commands */
@@ -326,7 +344,7 @@ void mf__op_revoke_marked(mf_op *op, mf_revokes *revokes, const char *token,
 /* Revokes one. */
 void mf__op_revoke(mf_op *op, mf_revokes *revokes, int64_t lease, void (*then)(mf_op *op));
 /* The mark of a lease with claims: it is on that lease, and tells a later session of them. */
-mf_bytes mf__lease_mark(mf_op *op, const char *token, int64_t lease);
+mf_bytes mf__lease_mark(mf_etcd *etcd, mf_arena *arena, const char *token, int64_t lease);
 bool mf__lease_mark_parse(int64_t *out, mf_bytes text);
 
 /* What is left of a session that has ended, for a minute: its epoch, so that a join which comes
@@ -404,6 +422,47 @@ void mf__delays_put(mf_etcd *etcd, mf_bytes id, mf_bytes value);
 void mf__delays_deleted(mf_etcd *etcd, mf_bytes id);
 /* The same of what this handle has put. */
 void mf__delays_submitted(mf_etcd *etcd, const char *id, int64_t until_us);
+
+/* Recent claims (recent.c). */
+
+/* Adds the note of these claims on a lease to their transaction. Its number; 0: no memory, and no
+ * crash is counted. */
+uint64_t mf__recent_add(mf_op *op, mf_txn *txn, int64_t lease, mf_claim *const *claims,
+                        size_t count);
+/* The transaction was carried out; `counted`: there are crash counts. */
+void mf__recent_answered(mf_op *op, uint64_t number, int64_t revision, bool counted);
+/* One of its claims was not granted; none was. */
+void mf__recent_refused(mf_op *op, uint64_t number, size_t index);
+void mf__recent_failed(mf_op *op, uint64_t number);
+/* The lease was kept alive by a call that was sent then. */
+void mf__recent_survive(mf_etcd *etcd, mf_etcd_session *session, int64_t lease, int64_t sent_us);
+/* All its claims end well; the claim does. True: crash counts may go by it, await that. */
+bool mf__recent_leave(mf_etcd_session *session);
+bool mf__recent_end(mf_etcd_session *session, const mf_claim *claim, bool done);
+/* A transaction by which the broker learns what has changed, and its answer, NULL if there is none.
+ * NULL: nothing has. */
+mf_txn *mf__recent_tell(mf_etcd *etcd, mf_arena *arena);
+void mf__recent_told(mf_etcd *etcd, const Etcd__TxnResponse *answer);
+void mf__recent_clear(mf_etcd_session *session);
+
+/* Crash counts (crashes.c). */
+
+void mf__crashes_init(mf_etcd *etcd, int max_crashes);
+void mf__crashes_clear(mf_etcd *etcd);
+/* A session may have ended with claims. */
+void mf__crashes_suspect(mf_etcd *etcd);
+/* No crash is known of that is to be counted. */
+bool mf__crashes_are_counted(const mf_etcd *etcd);
+/* Calls `then` when all is counted and told, or that has failed. */
+void mf__crashes_await(mf_op *op, void (*then)(mf_op *op));
+/* There may be something to tell. */
+void mf__crashes_go_on(mf_etcd *etcd);
+mf_bytes mf__crash_key(mf_etcd *etcd, mf_arena *arena, const char *id);
+/* Whether there are any crash counts, for mf__answer_exists. */
+Etcd__RequestOp *mf__crashes_any(mf_etcd *etcd, mf_arena *arena);
+/* What a crash key and a delay key say; NULL: there is none. */
+unsigned mf__crash_count(const Etcd__KeyValue *value);
+bool mf__is_set_aside(const Etcd__KeyValue *delay);
 
 /* Watching (watch.c). */
 

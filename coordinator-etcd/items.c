@@ -152,11 +152,12 @@ static mf_txn *remove_one(mf_op *op, const mf_item *item)
 {
     mf_arena *arena = &op->arena;
     mf_task_keys keys = mf__task_keys(op->etcd, arena, item->id);
-    mf_txn *txn = mf__txn_new(arena, 1, 4, 0);
+    mf_txn *txn = mf__txn_new(arena, 1, 5, 0);
 
     mf__task_keys_end(arena, &keys);
     mf__txn_if_exists(txn, keys.task);
     mf__txn_then(txn, mf__op_delete(arena, mf__delay_key(op->etcd, arena, item->id)));
+    mf__txn_then(txn, mf__op_delete(arena, mf__crash_key(op->etcd, arena, item->id)));
     mf__txn_then(txn, mf__op_delete(arena, keys.task));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.slash, keys.owner));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.behind_owner, keys.slash_end));

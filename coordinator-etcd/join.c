@@ -28,10 +28,12 @@ static void on_read(mf_op *op);
 static void on_marks_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     (void)lease;
-    if (error != NULL)
+    if (error != NULL) {
         mf__op_fail_as(op, error);
-    else
-        mf__op_end(op);
+        return;
+    }
+    mf__crashes_suspect(op->etcd);
+    mf__crashes_await(op, mf__op_end);
 }
 
 static void on_claims_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
@@ -43,8 +45,8 @@ static void on_claims_ready(mf_op *op, mf_key_lease *lease, const mf_error *erro
         mf__key_leases_take(&op->etcd->marks, op, 0, on_marks_ready);
 }
 
-/* The leases that the first claims and requests need are there when the join is answered, so that
- * these are one call each. */
+/* The leases that the first claims and requests need are there when the join is answered, and what
+ * crashed before is counted, so that these are one call each. */
 static void on_joined(mf_op *op)
 {
     if (op->error.code != MF_OK)
@@ -291,12 +293,14 @@ static void on_claims_revoked(mf_op *op)
 
 static void on_ended(mf_op *op);
 
-/* With the guard: the node key goes, too. Without it, the session had lapsed already. */
+/* With the guard: the node key goes, too, and what is there of recent claims. Without it, the
+ * session had lapsed already. */
 static void write_end(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     leave_op *leave = (leave_op *)op;
     mf_bytes end = mf__session_end_key(op, op->session->token);
-    mf_txn *txn = mf__txn_new(&op->arena, 1, 2, 1);
+    mf_txn *txn = mf__txn_new(&op->arena, 1, 3, 1);
+    mf_bytes recent = mf__key(op->etcd, &op->arena, "_mf/recent/%s/", op->session->token);
 
     if (error != NULL) {
         mf__op_fail_as(op, error);
@@ -305,6 +309,8 @@ static void write_end(mf_op *op, mf_key_lease *lease, const mf_error *error)
     if (!leave->ended) {
         mf__guard(op, txn);
         mf__txn_then(txn, mf__op_delete(&op->arena, mf__bytes_of(op->session->node_key)));
+        mf__txn_then(txn, mf__op_delete_range(&op->arena, recent,
+                                              mf__bytes_after_prefix(&op->arena, recent)));
     }
     mf__txn_then(txn, mf__op_put(&op->arena, end, mf__number_text(op, op->epoch), lease->id));
     op->rescue = mf__key_leases_take_again;
@@ -332,6 +338,11 @@ static void on_ended(mf_op *op)
     mf__key_leases_take(&op->etcd->marks, op, 1, write_end);
 }
 
+static void on_forgiven(mf_op *op)
+{
+    mf__key_leases_take(&op->etcd->marks, op, 1, write_end);
+}
+
 void mf__etcd_leave(mf_broker *broker, mf_session_request *request)
 {
     leave_op *leave = mf__op_new_of(broker, &request->request, sizeof *leave, request->session);
@@ -339,5 +350,8 @@ void mf__etcd_leave(mf_broker *broker, mf_session_request *request)
     if (leave == NULL)
         return;
     leave->op.session->over = true;
-    mf__key_leases_take(&leave->op.etcd->marks, &leave->op, 1, write_end);
+    if (mf__recent_leave(leave->op.session))
+        mf__crashes_await(&leave->op, on_forgiven);
+    else
+        on_forgiven(&leave->op);
 }

@@ -101,10 +101,12 @@ void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*the
     mf__txn_then(txn, mf__op_get(arena, mf__key(op->etcd, arena, "_mf/fence")));
     for (size_t i = 0; i < count; i++) {
         mf_task_keys keys = mf__task_keys(op->etcd, arena, ids[i]);
-        mf_txn *one = mf__txn_new(arena, 0, 3, 0);
+        mf_txn *one = mf__txn_new(arena, 0, 5, 0);
         mf__txn_then(one, mf__op_count(arena, keys.task));
         mf__txn_then(one, mf__op_get(arena, keys.properties));
         mf__txn_then(one, mf__op_get(arena, keys.owner));
+        mf__txn_then(one, mf__op_get(arena, mf__crash_key(op->etcd, arena, ids[i])));
+        mf__txn_then(one, mf__op_get(arena, mf__delay_key(op->etcd, arena, ids[i])));
         mf__txn_then(txn, mf__op_txn(arena, one));
     }
     mf__op_transact(op, txn, then);
@@ -126,6 +128,8 @@ mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count
         }
         read_properties(op, record, mf__answer_get(part, 1));
         read_owner(op, record, mf__answer_get(part, 2));
+        record->crashes = mf__crash_count(mf__answer_get(part, 3));
+        record->set_aside = mf__is_set_aside(mf__answer_get(part, 4));
     }
     return records;
 }

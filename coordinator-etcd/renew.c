@@ -401,6 +401,8 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
         lease->renewed_before_us = known->renewed_us;
         known->renewed_us = part->rpc.sent_us;
     }
+    if (!lease->gone)
+        mf__recent_survive(op->etcd, op->session, lease->id, part->rpc.sent_us);
     note_sent(renew, part->rpc.sent_us);
 }
 

@@ -5,9 +5,9 @@
 
 #include "internal.h"
 
-mf_bytes mf__lease_mark(mf_op *op, const char *token, int64_t lease)
+mf_bytes mf__lease_mark(mf_etcd *etcd, mf_arena *arena, const char *token, int64_t lease)
 {
-    return mf__key(op->etcd, &op->arena, "_mf/leases/%s/%016llx", token, (unsigned long long)lease);
+    return mf__key(etcd, arena, "_mf/leases/%s/%016llx", token, (unsigned long long)lease);
 }
 
 bool mf__lease_mark_parse(int64_t *out, mf_bytes text)

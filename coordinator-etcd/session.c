@@ -18,6 +18,7 @@ static void free_session(mf_etcd_session *session)
 {
     mf__key_leases_clear(&session->claims);
     mf__held_clear(&session->held);
+    mf__recent_clear(session);
     mf__arena_clear(&session->look.arena);
     free(session->node_key);
     free(session->owner_json);

@@ -175,8 +175,10 @@ static void on_task_event(mf_etcd_watch *watch, const Etcd__WatchResponse *answe
         mf_bytes task = {.len = event->kv->key.len - part.len - 1, .data = event->kv->key.data};
         if (put)
             add_hint(watch, HINT_TAKEN, owner_of(watch, event->kv->value), id);
-        else if (!is_gone_too(answer, index, task))
+        else if (!is_gone_too(answer, index, task)) {
+            mf__crashes_suspect(watch->etcd);
             add_hint(watch, HINT_CLAIMABLE, NULL, id);
+        }
     } else if (mf__bytes_are(part, "commands") && mf__key_id(&watch->arena, id) != NULL) {
         if (put)
             mf__mail_put(watch->etcd, id, event->kv->mod_revision);
@@ -255,6 +257,7 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
 
 static void begin_anew(mf_etcd_watch *watch)
 {
+    mf__crashes_suspect(watch->etcd);
     mf__watchers_missed(&watch->etcd->watchers);
     mf__etcd_mirror_reset(watch->etcd);
     memset(watch->revisions, 0, sizeof watch->revisions);

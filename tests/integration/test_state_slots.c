@@ -31,14 +31,12 @@ int main(void)
     static const slots_broker embedded = {
         .name = "embedded",
         .driver = &mf_embedded_driver,
-        .counts_crashes = true,
         .start = start_embedded,
         .stop = stop_embedded,
     };
     static const slots_broker redis = {
         .name = "redis",
         .driver = &mf_redis_driver,
-        .counts_crashes = true,
         .start = start_redis,
         .stop = stop_redis,
     };

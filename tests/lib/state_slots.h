@@ -7,7 +7,6 @@
 typedef struct slots_broker {
     const char *name;
     const mf_driver *driver;
-    bool counts_crashes;
     const char *(*start)(void); /* its URL; each test has a namespace of its own there */
     void (*stop)(void);
 } slots_broker;
