@@ -16,7 +16,6 @@
 #include "internal.h"
 #include "table.h"
 
-enum { DEFAULT_MAX = 5, DOUBLINGS_MOST = 10 };
 static const int64_t retry_pause_us = 1000000;
 
 /* A note of recent claims; from on_marks on, one whose lease is no more. */
@@ -124,24 +123,13 @@ static void work_is_over(mf_etcd *etcd)
 
 /* Counting. */
 
-/* Somewhere in the spread; by the id, which differs from task to task. */
-static int64_t pause_us(const char *id, unsigned crashes)
-{
-    if (crashes < 2)
-        return 0;
-    unsigned doublings = crashes - 2 < DOUBLINGS_MOST ? crashes - 2 : DOUBLINGS_MOST;
-    uint64_t spread_us = (uint64_t)MF_CRASH_SPREAD_MS * 1000 << doublings;
-    uint64_t mixed = mf__held_hash(id, strlen(id)) * (2 * crashes + 1);
-    return (int64_t)((mixed >> 16 & 0xffff) * spread_us >> 16) + 1;
-}
-
 static mf_txn *count_one(mf_etcd *etcd, const dead_note *note, const char *id, unsigned crashes)
 {
     mf_arena *arena = &etcd->crashes.arena;
     mf_task_keys keys = mf__task_keys(etcd, arena, id);
     mf_bytes key = mf__crash_key(etcd, arena, id);
     mf_txn *txn = mf__txn_new(arena, 4, 2, 0);
-    int64_t pause = pause_us(id, crashes), until = INT64_MAX;
+    int64_t pause = mf_crash_pause_us(id, crashes), until = INT64_MAX;
 
     mf__txn_if_mod(txn, keys.owner, 0);
     mf__txn_if_exists(txn, keys.task);
@@ -428,12 +416,11 @@ static void on_timer(void *arg)
     mf__crashes_go_on(arg);
 }
 
-void mf__crashes_init(mf_etcd *etcd, int max_crashes)
+void mf__crashes_init(mf_etcd *etcd, const mf_broker_options *options)
 {
     mf_crashes *crashes = &etcd->crashes;
 
-    if (max_crashes >= 0)
-        crashes->max = max_crashes > 0 ? (unsigned)max_crashes : DEFAULT_MAX;
+    crashes->max = (unsigned)mf_crash_limit(options);
     crashes->suspected = crashes->max > 0;
     mf_timer_init(&crashes->timer, on_timer, etcd);
     mf__arena_init(&crashes->arena);

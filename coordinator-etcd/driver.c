@@ -268,7 +268,7 @@ static int open_url(mf_broker **out, const char *url, const mf_broker_options *o
         return mf_error_set(error, MF_ENOMEM, "etcd: out of memory");
     init(etcd, loop);
     code = read_url(etcd, url, &all, error);
-    mf__crashes_init(etcd, all.max_crashes);
+    mf__crashes_init(etcd, &all);
     if (code == MF_OK)
         code = read_options(etcd, &all, error);
     etcd->broker.max_batch = etcd->transaction_limit - TRANSACTION_OVERHEAD;

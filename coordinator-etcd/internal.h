@@ -447,7 +447,7 @@ void mf__recent_clear(mf_etcd_session *session);
 
 /* Crash counts (crashes.c). */
 
-void mf__crashes_init(mf_etcd *etcd, int max_crashes);
+void mf__crashes_init(mf_etcd *etcd, const mf_broker_options *options);
 void mf__crashes_clear(mf_etcd *etcd);
 /* A session may have ended with claims. */
 void mf__crashes_suspect(mf_etcd *etcd);

@@ -7,13 +7,7 @@
 
 #include "internal.h"
 
-enum {
-    DEFAULT_PORT = 6379,
-    DEFAULT_TIMEOUT_MS = 5000,
-    DEFAULT_CRASHES = 5,
-    MAX_BATCH = 256,
-    DATABASE_MAX = 1 << 20
-};
+enum { DEFAULT_PORT = 6379, DEFAULT_TIMEOUT_MS = 5000, MAX_BATCH = 256, DATABASE_MAX = 1 << 20 };
 
 /* The link for requests. */
 
@@ -230,9 +224,7 @@ static int read_options(mf_redis *redis, const mf_broker_options *options, mf_er
     if (code != MF_OK)
         return code;
     redis->wait_replicas = options->wait_replicas;
-    redis->max_crashes = options->max_crashes == 0  ? DEFAULT_CRASHES
-                         : options->max_crashes > 0 ? options->max_crashes
-                                                    : 0;
+    redis->max_crashes = mf_crash_limit(options);
     redis->wait_for_broker = options->wait_for_broker;
     settings->reply_timeout_ms =
         options->reply_timeout_ms != 0 ? options->reply_timeout_ms : DEFAULT_TIMEOUT_MS;

@@ -398,6 +398,11 @@ MF_EXPORT int mf_check_task_id(const char *field, const char *id, mf_error *erro
 MF_EXPORT int mf_check_name(const char *field, const char *name, mf_error *error);
 MF_EXPORT int mf_check_properties(const char *field, const char *json, mf_error *error);
 
+/* Of crash loops: how many crashes set a task aside by these options, 0: none do; and for how long
+ * after so many a task cannot be claimed, 0: not at all. */
+MF_EXPORT int mf_crash_limit(const mf_broker_options *options);
+MF_EXPORT int64_t mf_crash_pause_us(const char *id, unsigned crashes);
+
 /* A URL in parts, percent-decoded. All strings live in one block; clear frees it. */
 typedef struct mf_url_query {
     const char *key, *value;

@@ -69,33 +69,26 @@ void mf__space_offer(mf_space *space, mf_stored_task *task)
         return;
     }
     task->waiting = false;
-    task->crashes = 0;
     mf__roster_add(&space->claimable, task);
     mf__space_announce(space, MF_NEWS_CLAIMABLE, task->id);
 }
 
-/* Somewhere in the spread; by the id, which differs from task to task. */
-static int64_t crash_pause_us(const char *id, unsigned crashes)
+void mf__space_give_back(mf_space *space, mf_stored_task *task)
 {
-    unsigned hash, doublings = crashes < 12 ? crashes - 2 : 10;
-
-    if (crashes < 2)
-        return 0;
-    HASH_VALUE(id, strlen(id), hash);
-    uint64_t spread_us = (uint64_t)MF_CRASH_SPREAD_MS * 1000 << doublings;
-    return (int64_t)(((hash * (2 * crashes + 1)) >> 16 & 0xffff) * spread_us >> 16) + 1;
+    task->crashes = 0;
+    mf__space_offer(space, task);
 }
 
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
 {
     unsigned crashes = task->crashes;
 
-    if (task->removed || task->waiting || space->max_crashes < 0) {
-        mf__space_offer(space, task);
+    if (task->removed || task->waiting || space->max_crashes == 0) {
+        mf__space_give_back(space, task);
         return;
     }
     crashes++;
-    int64_t pause_us = crash_pause_us(task->id, crashes);
+    int64_t pause_us = mf_crash_pause_us(task->id, crashes);
     if (crashes >= (unsigned)space->max_crashes) {
         mf__space_drop(task);
         task->set_aside = true;
@@ -187,7 +180,7 @@ int mf__space_release(mf_space *space, mf_claims_request *request)
         mf_stored_task *task;
         claim->result = mf__space_owned(space, session, claim, &task);
         if (claim->result == MF_OK || (claim->result == MF_EGONE && task != NULL))
-            mf__space_offer(space, task);
+            mf__space_give_back(space, task);
     }
     return mf__space_answer(&request->request, code);
 }
@@ -204,7 +197,7 @@ int mf__space_done(mf_space *space, mf_claims_request *request)
         if (claim->result == MF_OK)
             mf__space_delete(space, task);
         else if (claim->result == MF_EGONE && task != NULL)
-            mf__space_offer(space, task);
+            mf__space_give_back(space, task);
     }
     return mf__space_answer(&request->request, code);
 }

@@ -70,10 +70,8 @@ int64_t mf__delays_end(mf_space *space, int64_t now_us)
 {
     while (space->delay_count > 0 && space->delays[1]->expires_us <= now_us) {
         mf_stored_task *task = space->delays[1];
-        uint16_t crashes = task->crashes;
         mf__delays_remove(space, task);
         mf__space_offer(space, task);
-        task->crashes = crashes;
     }
     return space->delay_count > 0 ? space->delays[1]->expires_us : INT64_MAX;
 }

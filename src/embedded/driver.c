@@ -11,7 +11,7 @@
 
 #include "embedded/store.h"
 
-enum { max_batch = 1000, max_lease = 1000, max_crashes_default = 5 };
+enum { max_batch = 1000, max_lease = 1000 };
 
 typedef struct mf_embedded {
     mf_broker broker;
@@ -353,9 +353,8 @@ int mf__embedded_open(mf_broker **out, mf__embedded_store *store, const mf_broke
     if (me == NULL)
         return mf_error_set(error, MF_ENOMEM, "no memory for a broker handle");
     init(me, loop);
-    me->domain = mf__store_attach(
-        store, options->name_space,
-        options->max_crashes != 0 ? options->max_crashes : max_crashes_default, &me->listener);
+    me->domain =
+        mf__store_attach(store, options->name_space, mf_crash_limit(options), &me->listener);
     if (me->domain == NULL) {
         free(me);
         return mf_error_set(error, MF_ENOMEM, "no memory for a namespace");

@@ -48,7 +48,7 @@ static void end(mf_space *space, mf_stored_session *session, int64_t now_us, boo
     session->state = MF_SESSION_ENDED;
     session->forget_us = now_us + MF_REMEMBER_US;
     while (session->held != NULL && left)
-        mf__space_offer(space, session->held);
+        mf__space_give_back(space, session->held);
     while (session->held != NULL)
         mf__space_bereave(space, session->held, now_us);
 }

@@ -7,7 +7,7 @@
 
 void mf__space_init(mf_space *space, int64_t fence_offset_us)
 {
-    *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX, .max_crashes = -1};
+    *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
     mf__roster_init(&space->all, MF_ROSTER_ALL);
     mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
     mf__roster_init(&space->stated, MF_ROSTER_STATED);

@@ -132,7 +132,7 @@ typedef struct mf_space {
     size_t delay_count, delay_size;
     mf_stored_message *messages, *last_message; /* by place */
     uint64_t last_fence, last_command, last_message_place;
-    int max_crashes;         /* negative: no limit */
+    int max_crashes;         /* 0: no limit */
     int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
                                 fall behind */
     int64_t due_us;
@@ -202,6 +202,8 @@ void mf__space_hold(mf_space *space, mf_stored_session *session, mf_stored_task 
 void mf__space_drop(mf_stored_task *task);
 /* Takes the task from its owner, if any, and makes it claimable. */
 void mf__space_offer(mf_space *space, mf_stored_task *task);
+/* The same when its owner gives it back, which ends its crashes in a row. */
+void mf__space_give_back(mf_space *space, mf_stored_task *task);
 /* The same after the owner's session has lapsed or was taken over: one that has too many of these
  * is set aside instead. */
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us);
