@@ -20,6 +20,11 @@ static const char *const verbs[] = {
 
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
+const char *mf_command_verb_text(mf_command_verb verb)
+{
+    return (unsigned)verb < VERB_COUNT ? verbs[verb] : NULL;
+}
+
 static int check(const mf_command *command, mf_error *error)
 {
     if ((unsigned)command->verb >= VERB_COUNT)

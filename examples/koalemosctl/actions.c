@@ -101,14 +101,13 @@ int action_nodes(const action_order *order)
 
 static int read_command(mf_command *out, char **operands)
 {
-    static const char *const verbs[] = {"freeze",    "unfreeze", "balance",
-                                        "stop_task", "drain",    "undrain"};
+    const char *verb;
     size_t given = 0;
 
     while (operands[given] != NULL)
         given++;
-    for (int i = MF_COMMAND_FREEZE; given > 0 && i <= MF_COMMAND_UNDRAIN; i++) {
-        if (strcmp(operands[0], verbs[i]) != 0)
+    for (int i = 0; given > 0 && (verb = mf_command_verb_text((mf_command_verb)i)) != NULL; i++) {
+        if (strcmp(operands[0], verb) != 0)
             continue;
         *out = (mf_command){.verb = (mf_command_verb)i, .task = operands[1]};
         return given == (i == MF_COMMAND_STOP_TASK ? 2 : 1) ? 0 : -1;

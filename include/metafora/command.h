@@ -25,6 +25,9 @@ typedef struct mf_command {
     const char *task; /* MF_COMMAND_STOP_TASK only, else NULL */
 } mf_command;
 
+/* "freeze", ...; NULL when there is no such verb, as behind the last. Static. */
+MF_EXPORT const char *mf_command_verb_text(mf_command_verb verb);
+
 /* The command as JSON; the caller frees *out with free(). MF_EINVAL, MF_ENOMEM. */
 MF_EXPORT int mf_command_format(char **out, const mf_command *command, mf_error *error);
 
