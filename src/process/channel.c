@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
+#include <event2/event.h>
+
 enum { READ_AT_MOST = 65536, VECTORS = 16 };
 
 static void lose(mf__channel *me)

@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 
-#include <event2/buffer.h>
-#include <event2/event.h>
+struct event;
+struct event_base;
+struct evbuffer;
 
 typedef struct mf__channel {
     int socket;           /* -1: none */

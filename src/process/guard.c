@@ -16,6 +16,8 @@
 
 #include <metafora/driver.h>
 
+#include <event2/event.h>
+
 #include "process/channel.h"
 #include "process/guard_process.h"
 #include "process/order.h"

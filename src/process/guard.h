@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <event2/event.h>
-
 #include <metafora/error.h>
 
 #include "process/events.h"
 #include "process/wire.h"
+
+struct event_base;
 
 typedef struct mf__guard mf__guard;
 

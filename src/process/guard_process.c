@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
+
 #include "process/descriptors.h"
 #include "process/events.h"
 #include "process/order.h"

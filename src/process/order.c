@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
+
 static int add_string(struct evbuffer *out, const char *text)
 {
     return evbuffer_add(out, text, strlen(text) + 1);

@@ -2,9 +2,9 @@
 #ifndef MF_PROCESS_ORDER_H
 #define MF_PROCESS_ORDER_H
 
-#include <event2/buffer.h>
-
 #include "process/wire.h"
+
+struct evbuffer;
 
 typedef struct mf__start_order {
     mf__start_head head;

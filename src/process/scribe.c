@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
+
 #include "process/descriptors.h"
 #include "process/output.h"
 #include "process/wire.h"

@@ -5,9 +5,9 @@
 
 #include <sys/types.h>
 
-#include <event2/buffer.h>
-
 #include "process/events.h"
+
+struct evbuffer;
 
 /* Forks the scribe, which takes frames from the other ends of sockets[0] and sockets[1], and ends
  * when both are closed. `event_log` is a descriptor or -1, and stays the caller's. Returns its

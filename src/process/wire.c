@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <event2/buffer.h>
+
 int mf__frame_add(struct evbuffer *out, mf__frame_type type, const void *payload, size_t size)
 {
     mf__frame_head head = {.type = type, .size = (uint32_t)size};

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <event2/buffer.h>
+struct evbuffer;
 
 typedef enum mf__frame_type {
     /* host to guard */
