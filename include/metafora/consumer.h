@@ -90,8 +90,8 @@ MF_EXPORT int mf_consumer_open(mf_consumer **out, const mf_consumer_options *opt
 MF_EXPORT void mf_consumer_shutdown(mf_consumer *consumer);
 
 /* The same, and tells the other nodes that a consumer of this name will be back soon: for their
- * restart_grace_ms they leave it the tasks that it gives back. Needs a broker that tells of nodes
- * (Redis and embedded do); with others it is mf_consumer_shutdown. */
+ * restart_grace_ms they leave it the tasks that it gives back. Needs a broker that tells of nodes,
+ * as all of ours do; with others it is mf_consumer_shutdown. */
 MF_EXPORT void mf_consumer_shutdown_for_restart(mf_consumer *consumer);
 
 /* For handlers that cannot run anything any more: MF_CONSUMER_FAILED with this error, which is

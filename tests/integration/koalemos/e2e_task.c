@@ -46,7 +46,8 @@ static int take_lock(const char *directory)
     return lock < 0 ? -1 : flock(lock, LOCK_EX | LOCK_NB);
 }
 
-/* Its work is to take time. */
+/* Its work is to take time, as it would be asleep in a real command: nobody waits for these sleeps
+ * to have come to something. */
 static void work(const char *directory, int64_t until_us)
 {
     char hold[512];
