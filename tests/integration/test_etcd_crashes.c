@@ -14,11 +14,13 @@
 
 #include "driver_calls.h"
 #include "etcd_server.h"
+#include "proxy.h"
 
-enum { LEASE_MS = 15000 };
+enum { LEASE_MS = 15000, REPLY_MS = 1000 };
 
 typedef struct fixture {
     etcd_server *server;
+    proxy *proxy; /* before it */
     mf_loop *loop;
     driver_handle a;
     mf_session session;
@@ -29,15 +31,19 @@ static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+    char url[64];
 
     f->server = etcd_server_start(NULL);
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    snprintf(url, sizeof url, "etcd://127.0.0.1:%d", proxy_port(f->proxy));
     assert_int_equal(mf_loop_new(&f->loop, NULL), MF_OK);
     mf_loop_set_log(f->loop, NULL, NULL, MF_LOG_NONE);
     options.name_space = "t";
     options.max_crashes = 2;
+    options.reply_timeout_ms = REPLY_MS;
     f->session = driver_session("a", 'a', LEASE_MS);
     f->token = 'a';
-    assert_int_equal(driver_open(&f->a, &mf_etcd_driver, f->loop, f->server->url, &options), MF_OK);
+    assert_int_equal(driver_open(&f->a, &mf_etcd_driver, f->loop, url, &options), MF_OK);
     driver_watch(&f->a, &f->session);
     assert_int_equal(driver_join(&f->a, &f->session), MF_OK);
     *state = f;
@@ -50,6 +56,7 @@ static int tear_down(void **state)
 
     driver_close(&f->a);
     mf_loop_free(f->loop);
+    proxy_free(f->proxy);
     etcd_server_free(f->server);
     free(f);
     return 0;
@@ -175,6 +182,41 @@ static void test_damaged_note(void **state)
     assert_int_equal(driver_claim(&f->a, &f->session, &c), MF_OK);
 }
 
+/* A crash is counted once, whatever is lost on the way of the requests that find and count it; and
+ * the session goes on. */
+static void test_lost_on_the_way(void **state)
+{
+    static const char *const requests[] = {"/t/_mf/recent/", "/t/_mf/leases/", "/t/_mf/crashes/1"};
+    static const proxy_trap traps[] = {PROXY_LOSE_REQUEST, PROXY_LOSE_REPLY, PROXY_SILENCE};
+    fixture *f = *state;
+    mf_claim c = {.id = "1"};
+    uint64_t sprung = 0;
+
+    for (size_t i = 0; i < 9; i++) {
+        submit(f, "1");
+        f->token++;
+        etcd_ctl_do(f->server, "put", "/t/_mf/recent/x/1.1", "1", NULL);
+        etcd_ctl_do(f->server, "put", "/t/tasks/1/owner", "{\"node\":\"x\"}", NULL);
+        proxy_arm(f->proxy, traps[i % 3], requests[i / 3], strlen(requests[i / 3]));
+        unsigned ups = f->a.ups;
+        etcd_ctl_do(f->server, "del", "/t/tasks/1/owner", NULL);
+        sprung++;
+        for (int turn = 0; turn < 100 && proxy_count(f->proxy).sprung < sprung; turn++)
+            driver_run_ms(&f->a, 50);
+        assert_int_equal(proxy_count(f->proxy).sprung, sprung);
+        driver_await(&f->a, &f->a.ups, ups + 1);
+        await_crash_keys(f, "/t/_mf/crashes/1\n");
+        char *count = etcd_ctl(f->server, "get", "--print-value-only", "/t/_mf/crashes/1", NULL);
+        assert_string_equal(count, "1\n");
+        free(count);
+        f->session.epoch++;
+        assert_int_equal(driver_join(&f->a, &f->session), MF_OK);
+        assert_int_equal(driver_claim(&f->a, &f->session, &c), MF_OK);
+        assert_int_equal(driver_done(&f->a, &f->session, &c), MF_OK);
+        await_crash_keys(f, "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_removed_when_set_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_claim, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_note, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lost_on_the_way, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

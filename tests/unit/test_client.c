@@ -414,6 +414,46 @@ static void lost_pages(void **state)
     assert_int_equal(f->last_pages, 1);
 }
 
+static void on_placement(const mf_error *error, const mf_placement *placement, void *arg)
+{
+    fixture *f = arg;
+
+    note(f, error);
+    snprintf(f->text, sizeof f->text, "%.63s", placement != NULL ? placement->text : "-");
+}
+
+/* An explanation asks again for what was lost on the way, of the task as of the nodes; when the
+ * broker is gone for good, or the client closes, it fails once. */
+static void lost_replies_of_explain(void **state)
+{
+    fixture *f = *state;
+
+    submitted(f, 1);
+    f->calls = 0;
+    for (int lost = 1; lost <= 2; lost++) { /* the task's, the nodes' */
+        size_t sent = lossy_count(f->broker).sent;
+        if (lost == 1)
+            lossy_next(f->broker, LOSSY_LOSE_REPLY, 2);
+        assert_int_equal(mf_client_explain(f->client, "task-0", 0, on_placement, f, NULL), MF_OK);
+        if (lost == 2)
+            lossy_next(f->broker, LOSSY_LOSE_REPLY, 2);
+        assert_int_equal(mf_client_wait(f->client, NULL), MF_OK);
+        assert_int_equal(f->calls, lost);
+        assert_string_equal(f->text, "no node has it; no live node takes tasks");
+        assert_int_equal(lossy_count(f->broker).sent - sent, 4);
+    }
+    lossy_link(f->broker, false);
+    assert_int_equal(mf_client_explain(f->client, "task-0", 0, on_placement, f, NULL), MF_OK);
+    run_ms(f, 31000);
+    assert_int_equal(f->calls, 3);
+    assert_int_equal(f->error.code, MF_EUNREACHABLE);
+    assert_int_equal(mf_client_explain(f->client, "task-0", 0, on_placement, f, NULL), MF_OK);
+    mf_client_close(f->client);
+    assert_int_equal(f->calls, 4);
+    assert_int_equal(f->error.code, MF_ECLOSED);
+    assert_int_equal(mf_client_open(&f->client, f->broker, NULL), MF_OK);
+}
+
 /* While the link is down calls wait, and are sent as soon as it is up. */
 static void link_down_for_a_while(void **state)
 {
@@ -652,6 +692,7 @@ int main(void)
         TEST(lost_reply_of_submit),
         TEST(lost_reply_of_remove),
         TEST(lost_pages),
+        TEST(lost_replies_of_explain),
         TEST(link_down_for_a_while),
         TEST(link_down_for_good),
         TEST(unknown_stays_unknown),
