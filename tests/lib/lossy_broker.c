@@ -16,6 +16,9 @@ typedef struct lossy {
     bool down;
     mf_watcher *watchers[WATCHERS];
     passage *held;
+    passage *refused, **refused_end;
+    int posts; /* a refused request each: refuse_next is still to be called */
+    bool closed;
     lossy_counts counts;
 } lossy;
 
@@ -59,11 +62,39 @@ static void on_done(mf_request *request)
     arrive(p, p->fate == LOSSY_LOSE_REPLY);
 }
 
-static void refuse(void *arg)
+static void refuse_first(lossy *me)
 {
-    passage *p = arg;
+    passage *p = me->refused;
+
+    me->refused = p->next;
+    if (me->refused == NULL)
+        me->refused_end = &me->refused;
     mf_error_set(&p->request->error, MF_EUNREACHABLE, "the request was lost");
     arrive(p, false);
+}
+
+static void free_when_over(lossy *me)
+{
+    if (me->closed && me->posts == 0)
+        free(me);
+}
+
+static void refuse_next(void *arg)
+{
+    lossy *me = arg;
+
+    me->posts--;
+    if (me->refused != NULL)
+        refuse_first(me);
+    free_when_over(me);
+}
+
+static void refuse(lossy *me, passage *p)
+{
+    *me->refused_end = p;
+    me->refused_end = &p->next;
+    me->posts++;
+    mf_loop_post(me->broker.loop, refuse_next, me);
 }
 
 /* True: the request is to go on to the broker. */
@@ -84,7 +115,7 @@ static bool pass(mf_broker *broker, mf_request *request, size_t batch)
     if (batch > counts->largest_batch)
         counts->largest_batch = batch;
     if (me->down || p->fate == LOSSY_LOSE_REQUEST) {
-        mf_loop_post(broker->loop, refuse, p);
+        refuse(me, p);
         return false;
     }
     request->done = on_done;
@@ -152,8 +183,11 @@ static void close_link(mf_broker *broker, void (*closed)(void *arg), void *arg)
     lossy *me = self(broker);
 
     lossy_let_go(broker, true);
+    while (me->refused != NULL)
+        refuse_first(me);
     me->inner->operations->close(me->inner, closed, arg);
-    free(me);
+    me->closed = true;
+    free_when_over(me);
 }
 
 static const mf_broker_operations operations = {
@@ -184,6 +218,7 @@ mf_broker *lossy_broker_new(mf_broker *inner)
     me->broker = *inner;
     me->broker.operations = &operations;
     me->inner = inner;
+    me->refused_end = &me->refused;
     return &me->broker;
 }
 
