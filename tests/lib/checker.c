@@ -12,7 +12,7 @@
 
 typedef struct fault {
     char *node;
-    int64_t at_us;
+    int64_t at_us, until_us;
 } fault;
 
 /* A claim with all that was seen of it, or a process of the task. */
@@ -110,7 +110,18 @@ void checker_expect(log_checker *checker, const char *task)
 void checker_fault(log_checker *checker, const char *node, int64_t at_us)
 {
     checker->faults = grow(checker->faults, checker->fault_count, sizeof(fault));
-    checker->faults[checker->fault_count++] = (fault){strdup(node), at_us};
+    checker->faults[checker->fault_count++] = (fault){strdup(node), at_us, INT64_MAX};
+}
+
+void checker_recovered(log_checker *checker, const char *node, int64_t at_us)
+{
+    for (size_t i = checker->fault_count; i > 0; i--) {
+        fault *last = &checker->faults[i - 1];
+        if (strcmp(last->node, node) == 0) {
+            last->until_us = at_us;
+            return;
+        }
+    }
 }
 
 static void violate(log_checker *checker, const char *format, ...)
@@ -125,14 +136,6 @@ static void violate(log_checker *checker, const char *format, ...)
     va_end(arguments);
     fputc('\n', checker->out);
     checker->report->violations++;
-}
-
-static const fault *fault_of(const log_checker *checker, const char *node)
-{
-    for (size_t i = 0; i < checker->fault_count; i++)
-        if (strcmp(checker->faults[i].node, node) == 0)
-            return &checker->faults[i];
-    return NULL;
 }
 
 static span *find_span(span_list *list, uint64_t fence, int64_t pid)
@@ -197,6 +200,21 @@ static int64_t claim_end_us(const span *claim)
     return claim->ended && claim->to_us < claim->deadline_us ? claim->to_us : claim->deadline_us;
 }
 
+/* The first fault of the claim's node while the claim was in force. A node that was stopped before
+ * it read the reply logs the claim once it is resumed, perhaps after the deadline. */
+static const fault *fault_during(const log_checker *checker, const span *claim)
+{
+    int64_t from_us = claim->from_us < claim->deadline_us ? claim->from_us : claim->deadline_us;
+
+    for (size_t i = 0; i < checker->fault_count; i++) {
+        const fault *at = &checker->faults[i];
+        if (strcmp(at->node, claim->node) == 0 && at->at_us <= claim->deadline_us &&
+            at->until_us >= from_us)
+            return at;
+    }
+    return NULL;
+}
+
 static void check_claims(log_checker *checker, const char *task, const span_list *claims)
 {
     for (size_t i = 1; i < claims->count; i++) {
@@ -207,7 +225,7 @@ static void check_claims(log_checker *checker, const char *task, const span_list
         if (after->fence <= before->fence)
             violate(checker, "fence: %s: %" PRIu64 " of %s after %" PRIu64 " of %s", task,
                     after->fence, after->node, before->fence, before->node);
-        if (before->done && fault_of(checker, before->node) == NULL)
+        if (before->done && fault_during(checker, before) == NULL)
             violate(checker, "done: %s: claimed by %s after %s had done it", task, after->node,
                     before->node);
     }
@@ -235,7 +253,7 @@ static void check_processes(log_checker *checker, const char *task, const span_l
 static void check_takeover(log_checker *checker, const char *task, const span *before,
                            const span *after)
 {
-    const fault *cause = fault_of(checker, before->node);
+    const fault *cause = fault_during(checker, before);
 
     if (cause == NULL) {
         violate(checker, "takeover: %s: abandoned by %s, which had no fault", task, before->node);

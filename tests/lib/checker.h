@@ -44,8 +44,11 @@ void checker_add_line(log_checker *checker, const char *line);
 
 /* A task that must have been done. */
 void checker_expect(log_checker *checker, const char *task);
-/* The node was killed or stopped at this time. */
+/* The node was killed or stopped at this time. It excuses only the claims that were in force while
+ * the fault lasted: until checker_recovered, or for ever. */
 void checker_fault(log_checker *checker, const char *node, int64_t at_us);
+/* The node's last fault is over: it was resumed or started again at this time. */
+void checker_recovered(log_checker *checker, const char *node, int64_t at_us);
 
 /* Applies the rules, and writes a line for each violation to `out`. */
 void checker_run(log_checker *checker, int64_t takeover_limit_us, size_t least_takeovers, FILE *out,

@@ -26,7 +26,7 @@ enum { MOST_ENTRIES = 12 };
 typedef struct story {
     const char *name;
     const char *violation; /* what must be told; NULL: nothing */
-    const char *faulty;    /* a node that failed at 300 */
+    const char *faulty;    /* a node that failed at 300, until 400 */
     size_t takeovers;      /* at least */
     entry entries[MOST_ENTRIES];
 } story;
@@ -183,6 +183,40 @@ static const story stories[] = {
      0,
      {CLAIMED(100, "a", 1, 500), CLAIMED(700, "b", 2, 900), RAN(710, "b", "task-started", 2, 8),
       RAN(800, "b", "task-ended", 2, 8), EVENT(810, "b", "done", 2)}},
+    {"abandoned after a fault that was over",
+     "takeover: x: abandoned by a, which had no fault",
+     "a",
+     0,
+     {CLAIMED(401, "a", 1, 500), CLAIMED(700, "b", 2, 900), RAN(710, "b", "task-started", 2, 8),
+      RAN(800, "b", "task-ended", 2, 8), EVENT(810, "b", "done", 2)}},
+    {"claimed before a fault, but logged after it",
+     NULL,
+     "a",
+     1,
+     {CLAIMED(410, "a", 1, 350), CLAIMED(700, "b", 2, 900), RAN(710, "b", "task-started", 2, 8),
+      RAN(800, "b", "task-ended", 2, 8), EVENT(810, "b", "done", 2)}},
+    {"abandoned before a fault",
+     "takeover: x: abandoned by a, which had no fault",
+     "a",
+     0,
+     {CLAIMED(100, "a", 1, 299), CLAIMED(700, "b", 2, 900), RAN(710, "b", "task-started", 2, 8),
+      RAN(800, "b", "task-ended", 2, 8), EVENT(810, "b", "done", 2)}},
+    {"run again after done, the fault being over",
+     "done: x: claimed by b after a had done it",
+     "a",
+     0,
+     {CLAIMED(401, "a", 1, 500), RAN(410, "a", "task-started", 1, 7),
+      RAN(420, "a", "task-ended", 1, 7), EVENT(430, "a", "done", 1), CLAIMED(600, "b", 2, 900),
+      RAN(610, "b", "task-started", 2, 8), RAN(620, "b", "task-ended", 2, 8),
+      EVENT(630, "b", "done", 2)}},
+    {"run again after done, in a fault",
+     NULL,
+     "a",
+     0,
+     {CLAIMED(100, "a", 1, 500), RAN(110, "a", "task-started", 1, 7),
+      RAN(120, "a", "task-ended", 1, 7), EVENT(130, "a", "done", 1), CLAIMED(600, "b", 2, 900),
+      RAN(610, "b", "task-started", 2, 8), RAN(620, "b", "task-ended", 2, 8),
+      EVENT(630, "b", "done", 2)}},
     {"not taken over",
      "takeover: x: not taken over from a",
      "a",
@@ -221,8 +255,10 @@ static size_t check(const story *told_story, char *told, size_t size)
             checker_add_line(checker, line);
     }
     checker_expect(checker, "x");
-    if (told_story->faulty != NULL)
+    if (told_story->faulty != NULL) {
         checker_fault(checker, told_story->faulty, 300);
+        checker_recovered(checker, told_story->faulty, 400);
+    }
     FILE *out = fmemopen(told, size, "w");
     checker_run(checker, 700, told_story->takeovers, out, &report);
     fclose(out);

@@ -16,7 +16,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: metafora-check [options] LOG...\n\n"
             "  --expect FILE         ids of the tasks that must be done, one a line\n"
-            "  --fault NODE=US       the node was killed or stopped at this time; repeatable\n"
+            "  --fault NODE=US[-US]  the node was killed or stopped then [until then]; repeatable\n"
             "  --takeover-ms N       within which a failed node's tasks run elsewhere (16000)\n"
             "  --least-takeovers N   fewer make the run worthless (0)\n");
     return 2;
@@ -46,7 +46,9 @@ static int add_fault(log_checker *checker, char *text)
     if (at == NULL)
         return -1;
     *at++ = '\0';
-    checker_fault(checker, text, strtoll(at, NULL, 10));
+    checker_fault(checker, text, strtoll(at, &at, 10));
+    if (*at == '-')
+        checker_recovered(checker, text, strtoll(at + 1, NULL, 10));
     return 0;
 }
 

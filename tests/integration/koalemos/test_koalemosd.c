@@ -83,6 +83,7 @@ static void test_kill_and_stop(void **state)
     KOALEMOS_AWAIT(f, koalemos_taken(f, B, A) >= KOALEMOS_TASKS_A_NODE / 5 &&
                           koalemos_taken(f, C, A) >= KOALEMOS_TASKS_A_NODE / 5);
     process_signal(&f->nodes[C], SIGCONT);
+    checker_recovered(f->checker, "c", koalemos_now_us());
     koalemos_let_go(f);
     KOALEMOS_AWAIT(f, koalemos_done(f) == KOALEMOS_NODES * KOALEMOS_TASKS_A_NODE);
     stop_node(f, A);
@@ -106,6 +107,7 @@ static void test_resumed_node_works(void **state)
     KOALEMOS_AWAIT(f, koalemos_done(f) == 20);
     stop_node(f, A);
     process_signal(&f->nodes[C], SIGCONT);
+    checker_recovered(f->checker, "c", koalemos_now_us());
     koalemos_add_tasks(f, 20, 10, 200);
     koalemos_submit(f, "second");
     KOALEMOS_AWAIT(f, koalemos_done(f) == 40);
