@@ -190,13 +190,15 @@ static void report_memory(const bench_options *options, const memory_use *empty,
     report_number(report, "heap_bytes_per_task",
                   (asleep->allocated - submitted->allocated) / tasks - properties, 1,
                   "bytes, allocated");
-    if (embedded)
+    report_at_most(report, "bytes_per_task", 600);
+    if (embedded) {
         report_number(report, "bytes_with_broker",
                       (asleep->resident - empty->resident) / tasks - 2 * properties, 1,
                       "bytes, resident, with the broker's");
-    else
+        report_at_most(report, "bytes_with_broker", 600);
+    } else {
         report_nothing(report, "bytes_with_broker", "the broker is another process");
-    report_at_most(report, "bytes_per_task", 600);
+    }
 }
 
 static void report_messages(sleep_bench *me, const rig_tasks *tasks, bench_report *report)

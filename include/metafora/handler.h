@@ -33,6 +33,10 @@ typedef struct mf_handler {
     void (*free)(void *payload);
     void *payload;
 
+    /* Bytes of memory that the handler has with each task, in one allocation with the library's
+     * own: mf_task_memory. Tasks that are only known to be claimable have it as well. */
+    size_t memory_size;
+
     /* For adapters such as mf_stateful_handler; NULL: messages to tasks are not read. A message for
      * a task that has started and not ended, on the loop thread; one that was not acknowledged may
      * come again, with the same number. */

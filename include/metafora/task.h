@@ -63,6 +63,9 @@ MF_EXPORT void mf_task_finish(mf_task *task, mf_outcome outcome);
 /* A pointer of the handler's own, NULL at start; the library never touches what it points to. */
 MF_EXPORT void mf_task_set_data(mf_task *task, void *data);
 MF_EXPORT void *mf_task_data(const mf_task *task);
+/* The memory_size bytes that the handler asked for: zero at start, aligned for pointers and 64-bit
+ * numbers, the handler's until mf_task_finish. */
+MF_EXPORT void *mf_task_memory(mf_task *task);
 
 #ifdef __cplusplus
 }

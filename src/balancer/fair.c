@@ -19,6 +19,7 @@
 #include "balancer/balancer.h"
 #include "balancer/order.h"
 #include "balancer/plan.h"
+#include "hash.h"
 
 enum {
     LONGEST_US = 400000, /* holding back, when claims are known at once */
@@ -183,16 +184,16 @@ static int64_t hold_back(const fair *me, const mf_balance *balance, uint64_t tas
 {
     size_t self = mf_balance_self(balance), count = me->order.count;
     int64_t patience = mf_balance_patience_us(balance);
-    uint64_t own = mf__order_mix(task ^ me->order.hashes[self]);
+    uint64_t own = mf__hash_mix(task ^ me->order.hashes[self]);
     double room = me->rooms.weights[self];
     double wait = room > 0 ? mf__order_score(own) * me->room / room * (double)patience : LONGEST_US;
 
     if (wait < LONGEST_US)
         return (int64_t)wait;
-    if (count > REMEMBERED_BY && fraction(mf__order_mix(own + 1)) * (double)count > REMEMBERED_BY)
+    if (count > REMEMBERED_BY && fraction(mf__hash_mix(own + 1)) * (double)count > REMEMBERED_BY)
         return MF_BALANCE_FORGET;
     return (patience > LONGEST_US ? patience : LONGEST_US) +
-           (int64_t)(fraction(mf__order_mix(own + 2)) * LAST_US);
+           (int64_t)(fraction(mf__hash_mix(own + 2)) * LAST_US);
 }
 
 /* When, at the earliest, this node may claim the task, in time since it learned of it. */
@@ -221,7 +222,7 @@ static bool can_claim(void *payload, const mf_balance *balance, const char *task
     see(me, balance, 0.02);
     if (me->broken)
         return true;
-    int64_t due_us = due(me, balance, mf__order_hash(task_id));
+    int64_t due_us = due(me, balance, mf__hash_text(task_id));
     if (due_us <= age)
         return true;
     /* What makes nodes hold back may be over sooner. */
@@ -254,7 +255,7 @@ static size_t release_some(mf_balance *balance, mf_task **tasks, size_t count, s
 /* 0: at home where room is; 1: at home elsewhere; 2: at home here. */
 static int kind_of(const fair *me, const mf_balance *balance, const mf_task *task)
 {
-    uint64_t hash = mf__order_hash(mf_task_id(task));
+    uint64_t hash = mf__hash_text(mf_task_id(task));
     size_t home = mf__order_pick(&me->order, &me->homes, hash, 0);
 
     if (home == mf_balance_self(balance))
@@ -352,7 +353,7 @@ static void explain(void *payload, const mf_balance *balance, const char *task_i
     see(me, balance, 0);
     if (me->broken)
         return;
-    uint64_t hash = mf__order_hash(task_id);
+    uint64_t hash = mf__hash_text(task_id);
     size_t home = mf__order_pick(&me->order, &me->homes, hash, 0);
     if (home == MF_ORDER_NONE) {
         snprintf(text, size, "no node takes tasks");

@@ -5,21 +5,7 @@
 
 #include <metafora/error.h>
 
-uint64_t mf__order_mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* FNV-1a, the same on every node. */
-uint64_t mf__order_hash(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return mf__order_mix(hash);
-}
+#include "hash.h"
 
 double mf__order_score(uint64_t hash)
 {
@@ -76,7 +62,7 @@ int mf__order_set(mf__order *order, const mf_node *nodes, size_t count)
     order->count = count;
     order->groups = count <= MF_ORDER_UNGROUPED ? 1 : MF_ORDER_GROUPS;
     for (size_t i = 0; i < count; i++)
-        order->hashes[i] = mf__order_hash(nodes[i].name);
+        order->hashes[i] = mf__hash_text(nodes[i].name);
     sort_members(order);
     return MF_OK;
 }
@@ -98,8 +84,7 @@ static size_t pick_group(const mf__order *order, const mf__wheel *wheel, uint64_
     for (size_t g = 0; g < order->groups; g++) {
         if (!(wheel->groups[g] > 0))
             continue;
-        double score =
-            mf__order_score(mf__order_mix(key ^ mf__order_mix(g + 1))) / wheel->groups[g];
+        double score = mf__order_score(mf__hash_mix(key ^ mf__hash_mix(g + 1))) / wheel->groups[g];
         if (best == MF_ORDER_NONE || score < least) {
             best = g;
             least = score;
@@ -110,7 +95,7 @@ static size_t pick_group(const mf__order *order, const mf__wheel *wheel, uint64_
 
 size_t mf__order_pick(const mf__order *order, const mf__wheel *wheel, uint64_t task, uint64_t turn)
 {
-    uint64_t key = mf__order_mix(task + turn * UINT64_C(0x9e3779b97f4a7c15));
+    uint64_t key = mf__hash_mix(task + turn * UINT64_C(0x9e3779b97f4a7c15));
     size_t group = order->groups == 1 ? 0 : pick_group(order, wheel, key);
     size_t best = MF_ORDER_NONE;
     double least = 0;
@@ -122,7 +107,7 @@ size_t mf__order_pick(const mf__order *order, const mf__wheel *wheel, uint64_t t
         if (!(wheel->weights[node] > 0))
             continue;
         double score =
-            mf__order_score(mf__order_mix(key ^ order->hashes[node])) / wheel->weights[node];
+            mf__order_score(mf__hash_mix(key ^ order->hashes[node])) / wheel->weights[node];
         if (best == MF_ORDER_NONE || score < least) {
             best = node;
             least = score;

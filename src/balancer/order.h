@@ -30,8 +30,6 @@ typedef struct mf__wheel {
 
 #define MF_ORDER_NONE SIZE_MAX
 
-uint64_t mf__order_hash(const char *text);
-uint64_t mf__order_mix(uint64_t hash);
 /* -log2 of a hash as a number in (0, 1), to within a hundredth. */
 double mf__order_score(uint64_t hash);
 

@@ -12,6 +12,7 @@
 #include <metafora/error.h>
 
 #include "balancer/order.h"
+#include "hash.h"
 
 static double greater(double a, double b)
 {
@@ -118,7 +119,7 @@ size_t mf_balance_home(const mf_node *nodes, size_t count, const char *task_id)
     for (size_t i = 0; i < count; i++)
         wheel.weights[i] = mf__plan_weight(&nodes[i]);
     mf__wheel_sum(&order, &wheel);
-    home = mf__order_pick(&order, &wheel, mf__order_hash(task_id), 0);
+    home = mf__order_pick(&order, &wheel, mf__hash_text(task_id), 0);
 out:
     mf__order_clear(&order);
     free(wheel.weights);

@@ -7,6 +7,7 @@
 #include "balancer/balancer.h"
 #include "balancer/order.h"
 #include "balancer/plan.h"
+#include "hash.h"
 
 /* How long a reading is good for. */
 static const int64_t reading_life_us = 500000;
@@ -70,13 +71,13 @@ static bool see(resource *me, const mf_balance *balance)
 /* How long the task is left to others. */
 static int64_t hold_us(resource *me, const mf_balance *balance, const char *task_id)
 {
-    uint64_t task = mf__order_hash(task_id);
+    uint64_t task = mf__hash_text(task_id);
     size_t self = mf_balance_self(balance), count;
 
     mf_balance_nodes(balance, &count);
     if (count == 1 || !see(me, balance) || mf__order_pick(&me->order, &me->homes, task, 0) == self)
         return 0;
-    double turn = mf__order_score(mf__order_mix(task ^ me->order.hashes[self])) * (double)count;
+    double turn = mf__order_score(mf__hash_mix(task ^ me->order.hashes[self])) * (double)count;
     double hold = (1 + turn) * (double)mf_balance_patience_us(balance);
     return hold < (double)longest_hold_us ? (int64_t)hold : longest_hold_us;
 }

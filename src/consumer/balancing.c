@@ -70,7 +70,7 @@ bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us)
         return false;
     *until_us = task->timer.due_us;
     balance.offered_us = now - (task->awaited_us != 0 ? task->awaited_us : task->offered_us);
-    if (me->balancer.can_claim(me->balancer.payload, &balance, task->id, until_us))
+    if (me->balancer.can_claim(me->balancer.payload, &balance, task->claim.id, until_us))
         return true;
     if (*until_us <= now)
         *until_us = now + 1000000;

@@ -71,7 +71,7 @@ static void leave_if_drained(void *arg)
 {
     mf_consumer *me = arg;
 
-    if (!me->draining || me->leaving || me->tasks != NULL ||
+    if (!me->draining || me->leaving || me->tasks.count > 0 ||
         __atomic_load_n(&me->posts, __ATOMIC_ACQUIRE) != 0)
         return;
     me->leaving = true;
@@ -211,7 +211,7 @@ static void on_lost(void *arg, mf_claim *claim, mf_stop_reason reason)
     mf_task *task = task_of(claim);
 
     if (task->state == TASK_RUNNING)
-        mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s must stop: %s", task->id,
+        mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s must stop: %s", task->claim.id,
                mf_stop_reason_text(reason));
     mf__task_stop(task, reason);
 }
@@ -363,6 +363,7 @@ static void free_parts(mf_consumer *me)
         me->handler.free(me->handler.payload);
     if (me->balancer.free != NULL)
         me->balancer.free(me->balancer.payload);
+    mf__table_clear(&me->tasks);
     free(me->running);
     mf__view_clear(&me->view);
     free(me->name);

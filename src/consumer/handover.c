@@ -120,12 +120,8 @@ void mf_consumer_drain(mf_consumer *me)
 
 static void forget(mf_consumer *me)
 {
-    mf_task *task, *next;
-
-    HASH_ITER(hh, me->tasks, task, next)
-    {
+    for (mf_task *task = NULL; (task = mf__task_next(me, task)) != NULL;)
         task->handed_over = false;
-    }
 }
 
 void mf_consumer_undrain(mf_consumer *me)

@@ -58,7 +58,7 @@ size_t mf_consumer_tasks(const mf_consumer *me, bool (*fn)(const mf_task_info *i
     for (size_t i = 0; i < me->running_count; i++) {
         const mf_task *task = me->running[i];
         mf_task_info info = {
-            .id = task->id,
+            .id = task->claim.id,
             .fence = task->claim.fence,
             .started_wall_us = task->started_wall_us,
             .stopped_wall_us = task->stopped_wall_us,

@@ -5,12 +5,10 @@
 #include <metafora/consumer.h>
 #include <metafora/driver.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "consumer/flow.h"
 #include "consumer/view.h"
 #include "coordinator/coordinator.h"
+#include "table.h"
 
 /* A task's way on this node. Offered and deferred tasks are only known of; from running on it is
  * held. A task that was given back is deferred for a moment, so that others get first pick. */
@@ -18,15 +16,22 @@ enum task_state { TASK_OFFERED, TASK_DEFERRED, TASK_CLAIMING, TASK_RUNNING, TASK
 
 typedef struct mf__blocking mf__blocking;
 
+/* There may be a million: what is never needed at the same time shares a place. The handler's
+ * memory follows, and then the id. */
 struct mf_task {
     mf_claim claim; /* first: a task is found by its claim */
     mf_consumer *consumer;
-    UT_hash_handle hh;
-    mf_task *next, *previous; /* offered: in consumer->offers */
-    mf_timer timer;           /* deferred; running: for a stateful handler */
-    void *data;
-    mf__blocking *blocking; /* the thread of a blocking handler */
-    void *machine;          /* of a stateful handler */
+    mf__link link;  /* in consumer->tasks */
+    mf_timer timer; /* deferred; running: for a stateful handler */
+    union {
+        struct { /* offered: in consumer->offers */
+            mf_task *next, *previous;
+        };
+        struct { /* running */
+            void *data;
+            mf__blocking *blocking; /* the thread of a blocking handler */
+        };
+    };
     union {
         int64_t started_wall_us;
         int64_t offered_us; /* before it runs: since when it is known to be claimable */
@@ -37,17 +42,18 @@ struct mf_task {
         int64_t awaited_us; /* offered or deferred: until when it is left to another node; or 0 */
     };
     int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
-    size_t slot;        /* running: in consumer->running */
-    int stop_reason;    /* atomic */
-    uint32_t left_by;   /* the node that it is left to: hash of its name */
+    union {
+        uint32_t slot;    /* running: in consumer->running */
+        uint32_t left_by; /* before it runs: the node that it is left to, hash of its name */
+    };
+    uint8_t stop_reason; /* atomic */
     uint8_t state;
-    bool offered_again; /* while claiming or ending: a hint said that it is claimable */
-    bool given_up;      /* during a balance: the balancer has released it */
-    bool handed_over;   /* released by a drain, and not known to run elsewhere yet */
-    bool held_back;     /* deferred by the balancer */
-    bool bad_id;        /* the id breaks the rules: kept only so that it is reported once */
-    bool bad_record;    /* claimed, and given back because its properties cannot be read */
-    char id[];
+    bool offered_again : 1; /* while claiming or ending: a hint said that it is claimable */
+    bool given_up : 1;      /* during a balance: the balancer has released it */
+    bool handed_over : 1;   /* released by a drain, and not known to run elsewhere yet */
+    bool held_back : 1;     /* deferred by the balancer */
+    bool bad_id : 1;        /* the id breaks the rules: kept only so that it is reported once */
+    bool bad_record : 1;    /* claimed, and given back because its properties cannot be read */
 };
 
 /* A drain: giving all tasks away in an orderly way. */
@@ -77,7 +83,7 @@ struct mf_consumer {
     mf_error error;
     mf_consumer_statistics statistics;
 
-    mf_task *tasks;  /* all known, by id */
+    mf__table tasks; /* all known, by id */
     mf_task *offers; /* list of the offered, oldest first */
     mf_task *offers_last;
     mf_deferred offers_call;
@@ -136,6 +142,8 @@ void mf__offers_defer(mf_task *task, int64_t until_us);
 void mf__offers_put_back(mf_task *task);
 void mf__offers_drop_all(mf_consumer *me);
 mf_task *mf__task_find(mf_consumer *me, const char *id);
+/* After NULL the first; to free it while going through, ask for the next one before. */
+mf_task *mf__task_next(const mf_consumer *me, const mf_task *task);
 void mf__task_free(mf_task *task);
 
 /* tasks.c */

@@ -34,11 +34,24 @@ static void list_remove(mf_task *task)
         me->offers_last = task->previous;
 }
 
+static mf_task *task_of(const mf__link *link)
+{
+    return link != NULL ? (mf_task *)((char *)link - offsetof(mf_task, link)) : NULL;
+}
+
+static const char *id_of(const mf__link *link)
+{
+    return task_of(link)->claim.id;
+}
+
 mf_task *mf__task_find(mf_consumer *me, const char *id)
 {
-    mf_task *task;
-    HASH_FIND(hh, me->tasks, id, strlen(id), task);
-    return task;
+    return task_of(mf__table_find(&me->tasks, id));
+}
+
+mf_task *mf__task_next(const mf_consumer *me, const mf_task *task)
+{
+    return task_of(mf__table_next(&me->tasks, task != NULL ? &task->link : NULL));
 }
 
 static void enter_offered(mf_task *task)
@@ -115,7 +128,7 @@ void mf__task_free(mf_task *task)
 
     if (task->handed_over)
         mf__handover_left(task);
-    HASH_DEL(me->tasks, task);
+    mf__table_remove(&me->tasks, &task->link);
     free(task->claim.properties);
     free(task);
     mf__consumer_task_gone(me);
@@ -124,17 +137,15 @@ void mf__task_free(mf_task *task)
 
 static mf_task *new_task(mf_consumer *me, const char *id)
 {
-    size_t length = strlen(id);
-    mf_task *task = calloc(1, sizeof *task + length + 1);
+    size_t memory = me->handler.memory_size, length = strlen(id);
+    mf_task *task = calloc(1, sizeof *task + memory + length + 1);
 
     if (task == NULL)
         return NULL;
-    memcpy(task->id, id, length + 1);
-    task->claim.id = task->id;
+    task->claim.id = memcpy((char *)(task + 1) + memory, id, length + 1);
     task->consumer = me;
     task->offered_us = mf_loop_now_us(me->loop);
-    HASH_ADD_KEYPTR(hh, me->tasks, task->id, length, task);
-    if (task->hh.tbl == NULL) {
+    if (mf__table_add(&me->tasks, &task->link) != MF_OK) {
         free(task);
         return NULL;
     }
@@ -194,8 +205,8 @@ void mf__offers_let_go(mf_consumer *me)
     bool expected = false;
     mf_task *task, *next;
 
-    HASH_ITER(hh, me->tasks, task, next)
-    {
+    for (task = mf__task_next(me, NULL); task != NULL; task = next) {
+        next = mf__task_next(me, task);
         if (task->state > TASK_DEFERRED || task->awaited_us == 0)
             continue;
         if (task->left_by != asked) /* most are of one node */
@@ -252,8 +263,8 @@ void mf__offers_look_again(mf_consumer *me)
 {
     mf_task *task, *next;
 
-    HASH_ITER(hh, me->tasks, task, next)
-    {
+    for (task = mf__task_next(me, NULL); task != NULL; task = next) {
+        next = mf__task_next(me, task);
         if (task->state != TASK_DEFERRED || !task->held_back)
             continue;
         leave_queue(task);
@@ -275,6 +286,7 @@ static void on_offers_call(void *arg)
 
 void mf__offers_start(mf_consumer *me)
 {
+    mf__table_init(&me->tasks, id_of);
     mf_deferred_init(&me->offers_call, on_offers_call, me);
 }
 
@@ -287,8 +299,8 @@ void mf__offers_drop_all(mf_consumer *me)
 {
     mf_task *task, *next;
 
-    HASH_ITER(hh, me->tasks, task, next)
-    {
+    for (task = mf__task_next(me, NULL); task != NULL; task = next) {
+        next = mf__task_next(me, task);
         if (task->state > TASK_DEFERRED)
             continue;
         leave_queue(task);

@@ -1,6 +1,7 @@
 /* Tasks that this node holds: start, stop, end. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "consumer/internal.h"
 
@@ -25,7 +26,7 @@ static int enter_running(mf_task *task)
         me->running_size = size;
     }
     task->state = TASK_RUNNING;
-    task->slot = me->running_count;
+    task->slot = (uint32_t)me->running_count;
     me->running[me->running_count++] = task;
     return MF_OK;
 }
@@ -61,12 +62,15 @@ static void start(mf_task *task)
     task->stopped_wall_us = task->expired_us = 0;
     task->stop_reason = MF_STOP_NONE;
     task->data = NULL;
+    task->blocking = NULL;
+    memset(mf_task_memory(task), 0, me->handler.memory_size);
     me->statistics.started++;
     me->statistics.running++;
     if (me->handler.run == NULL) {
         me->handler.start(task, me->handler.payload);
     } else if (mf__blocking_start(task) != MF_OK) {
-        mf_log(me->loop, MF_LOG_ERROR, "consumer", "task %s: no thread to run it on", task->id);
+        mf_log(me->loop, MF_LOG_ERROR, "consumer", "task %s: no thread to run it on",
+               task->claim.id);
         mf_task_finish(task, MF_RELEASE);
     }
 }
@@ -77,7 +81,7 @@ static void refuse_record(mf_task *task, const char *why)
     mf_consumer *me = task->consumer;
 
     me->statistics.damaged++;
-    mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s is set aside: %s", task->id, why);
+    mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s is set aside: %s", task->claim.id, why);
 }
 
 static void granted(mf_task *task)
@@ -154,7 +158,7 @@ void mf__task_stop(mf_task *task, mf_stop_reason reason)
         me->statistics.stopping++;
     }
     me->statistics.lost += before < MF_STOP_EXPIRING && reason >= MF_STOP_EXPIRING;
-    __atomic_store_n(&task->stop_reason, reason, __ATOMIC_RELEASE);
+    __atomic_store_n(&task->stop_reason, (uint8_t)reason, __ATOMIC_RELEASE);
     if (me->handler.run != NULL)
         mf__blocking_stop(task);
     else
@@ -178,7 +182,7 @@ void mf__task_lease_expired(mf_task *task, int64_t deadline_us)
     task->expired_us = deadline_us;
     me->overrunning++;
     mf_log(me->loop, MF_LOG_ERROR, "consumer", "task %s: its handler runs on after its lease",
-           task->id);
+           task->claim.id);
     if (me->on_overrun == MF_OVERRUN_ABORT)
         abort();
 }
@@ -208,8 +212,9 @@ static void count_end(mf_task *task, int code)
     }
     me->statistics.late_endings++;
     if (mf__task_stop_reason(task) < MF_STOP_EXPIRING)
-        mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s: its %s came too late: %s", task->id,
-               task->claim.outcome == MF_DONE ? "end" : "release", mf_strerror(code));
+        mf_log(me->loop, MF_LOG_WARN, "consumer", "task %s: its %s came too late: %s",
+               task->claim.id, task->claim.outcome == MF_DONE ? "end" : "release",
+               mf_strerror(code));
 }
 
 /* Given back: others get first pick. Its hint is not told to who caused it. */
@@ -247,7 +252,7 @@ void mf__task_ended(mf_task *task, int code)
 
 const char *mf_task_id(const mf_task *task)
 {
-    return task->id;
+    return task->claim.id;
 }
 
 const char *mf_task_properties(const mf_task *task)
@@ -292,6 +297,11 @@ bool mf_task_wait_stop(mf_task *task, int timeout_ms)
 void mf_task_set_data(mf_task *task, void *data)
 {
     task->data = data;
+}
+
+void *mf_task_memory(mf_task *task)
+{
+    return task + 1;
 }
 
 void *mf_task_data(const mf_task *task)

@@ -2,12 +2,24 @@
  */
 #include "embedded/space.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+static mf_stored_task *task_of(const mf__link *link)
+{
+    return link != NULL ? (mf_stored_task *)((char *)link - offsetof(mf_stored_task, link)) : NULL;
+}
+
+static const char *id_of(const mf__link *link)
+{
+    return task_of(link)->id;
+}
 
 void mf__space_init(mf_space *space, int64_t fence_offset_us)
 {
     *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
+    mf__table_init(&space->tasks, id_of);
     mf__roster_init(&space->all, MF_ROSTER_ALL);
     mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
     mf__roster_init(&space->stated, MF_ROSTER_STATED);
@@ -25,19 +37,26 @@ static void clear_sessions(mf_space *space)
     }
 }
 
-void mf__space_clear(mf_space *space)
+static void clear_tasks(mf_space *space)
 {
-    mf_stored_task *task, *next;
-    mf_remembered *remembered, *after;
+    mf__link *next;
 
-    HASH_ITER(hh, space->tasks, task, next)
-    {
-        HASH_DELETE(hh, space->tasks, task);
+    for (mf__link *link = mf__table_next(&space->tasks, NULL); link != NULL; link = next) {
+        mf_stored_task *task = task_of(link);
+        next = mf__table_next(&space->tasks, link);
         free(task->properties);
         free(task->state);
         free(task->message);
         free(task);
     }
+    mf__table_clear(&space->tasks);
+}
+
+void mf__space_clear(mf_space *space)
+{
+    mf_remembered *remembered, *after;
+
+    clear_tasks(space);
     HASH_ITER(hh, space->remembered, remembered, after)
     {
         HASH_DELETE(hh, space->remembered, remembered);
@@ -55,9 +74,7 @@ void mf__space_clear(mf_space *space)
 
 mf_stored_task *mf__space_find_any(mf_space *space, const char *id)
 {
-    mf_stored_task *task;
-    HASH_FIND_STR(space->tasks, id, task);
-    return task;
+    return task_of(mf__table_find(&space->tasks, id));
 }
 
 mf_stored_task *mf__space_find(mf_space *space, const char *id)

@@ -55,7 +55,7 @@ static int set_state(mf_space *space, mf_stored_task *task, const mf_write *writ
     if (write->json == NULL)
         return MF_OK;
     char *copy = strndup(write->json, write->length);
-    if (copy == NULL || mf__roster_reserve(&space->stated, HASH_COUNT(space->tasks)) != MF_OK) {
+    if (copy == NULL || mf__roster_reserve(&space->stated, space->tasks.count) != MF_OK) {
         free(copy);
         return MF_ENOMEM;
     }

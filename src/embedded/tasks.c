@@ -1,4 +1,5 @@
 /* Tasks of the embedded broker: submit and remove. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,14 +19,14 @@ void mf__space_delete(mf_space *space, mf_stored_task *task)
     task->crashes = 0;
     if (task->state != NULL)
         return;
-    HASH_DELETE(hh, space->tasks, task);
+    mf__table_remove(&space->tasks, &task->link);
     free(task);
 }
 
 static mf_stored_task *new_task(const mf_item *item)
 {
     size_t length = strlen(item->id) + 1;
-    mf_stored_task *task = calloc(1, sizeof *task + length);
+    mf_stored_task *task = calloc(1, offsetof(mf_stored_task, id) + length);
     if (task == NULL)
         return NULL;
     memcpy(task->id, item->id, length);
@@ -61,7 +62,7 @@ static int revive(mf_space *space, mf_stored_task *task, const mf_item *item, in
 
 static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
 {
-    size_t count = HASH_COUNT(space->tasks) + 1;
+    size_t count = space->tasks.count + 1;
     mf_stored_task *task = mf__space_find_any(space, item->id);
 
     if (task != NULL && !task->removed)
@@ -74,8 +75,7 @@ static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
     task = new_task(item);
     if (task == NULL)
         return MF_ENOMEM;
-    HASH_ADD_STR(space->tasks, id, task);
-    if (task->hh.tbl == NULL) {
+    if (mf__table_add(&space->tasks, &task->link) != MF_OK) {
         free(task->properties);
         free(task);
         return MF_ENOMEM;

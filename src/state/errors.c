@@ -49,19 +49,19 @@ static mf_message decide(const mf_state_options *o, const mf_state *state, int64
 
 mf_message mf__errors_decide(mf__machine *me, const mf_state_options *options)
 {
-    mf_loop *loop = me->task->consumer->loop;
+    mf_loop *loop = mf__machine_task(me)->consumer->loop;
     size_t keep = me->state.error_count;
     mf_message message;
 
     if (options->on_error != NULL)
-        message = options->on_error(me->task, &me->state, &keep, options->payload);
+        message = options->on_error(mf__machine_task(me), &me->state, &keep, options->payload);
     else
         message = decide(options, &me->state, mf_loop_wall_us(loop), &keep);
     keep_newest(&me->state, keep);
     if (message.code != MF_MESSAGE_ERROR &&
         !(message.code == MF_MESSAGE_SLEEP && message.has_until)) {
         mf_log(loop, MF_LOG_ERROR, "state", "task %s: the error handler returned %s: failed",
-               me->task->id, mf_message_text(message.code));
+               mf_task_id(mf__machine_task(me)), mf_message_text(message.code));
         message = mf_message_error("the error handler returned %s", mf_message_text(message.code));
     }
     return message;

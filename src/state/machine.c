@@ -13,12 +13,12 @@ enum { release_pause_default_ms = 10000 };
 
 static const mf_state_options *options_of(const mf__machine *me)
 {
-    return &((const mf__stateful *)me->task->consumer->handler.payload)->options;
+    return &((const mf__stateful *)mf__machine_task(me)->consumer->handler.payload)->options;
 }
 
 static mf_loop *loop_of(const mf__machine *me)
 {
-    return me->task->consumer->loop;
+    return mf__machine_task(me)->consumer->loop;
 }
 
 static void settle(mf__machine *me);
@@ -27,28 +27,26 @@ static void transition(mf__machine *me, const mf_message *message);
 static void drop_request(mf__machine *me)
 {
     if (me->request != NULL)
-        mf__coordinator_drop(me->task->consumer->coordinator, me->request);
+        mf__coordinator_drop(mf__machine_task(me)->consumer->coordinator, me->request);
     me->request = NULL;
 }
 
 static void finish(mf__machine *me, mf_outcome outcome)
 {
-    mf_task *task = me->task;
+    mf_task *task = mf__machine_task(me);
 
     assert(me->runner == NULL);
     drop_request(me);
     mf_timer_stop(loop_of(me), &task->timer);
     mf_state_clear(&me->state);
     free(me->waiting);
-    free(me);
-    task->machine = NULL;
     mf_task_finish(task, outcome);
 }
 
 static int rest(mf__machine *me, mf__phase phase, int64_t due_us)
 {
     me->phase = (uint8_t)phase;
-    return mf_timer_start(loop_of(me), &me->task->timer, due_us);
+    return mf_timer_start(loop_of(me), &mf__machine_task(me)->timer, due_us);
 }
 
 /* The task cannot go on here for now; others need not find that out at once as well. */
@@ -57,7 +55,8 @@ static void give_up(mf__machine *me, const char *why)
     int pause = options_of(me)->release_pause_ms;
     int64_t now = mf_loop_now_us(loop_of(me));
 
-    mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s is given back: %s", me->task->id, why);
+    mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s is given back: %s",
+           mf_task_id(mf__machine_task(me)), why);
     if (me->stopping ||
         rest(me, MF_PHASE_STUCK,
              now + (pause != 0 ? pause : release_pause_default_ms) * INT64_C(1000)) != MF_OK)
@@ -73,7 +72,7 @@ static void on_stored(void *arg, int code, const char *json, size_t length)
     (void)json;
     (void)length;
     me->request = NULL;
-    mf_timer_stop(loop_of(me), &me->task->timer);
+    mf_timer_stop(loop_of(me), &mf__machine_task(me)->timer);
     if (code == MF_OK)
         settle(me);
     else if (code == MF_ELATE || code == MF_EGONE)
@@ -85,25 +84,25 @@ static void on_stored(void *arg, int code, const char *json, size_t length)
 /* While the lease cannot be renewed the write is waited for only as long as the lease lasts. */
 static void limit_wait(mf__machine *me)
 {
-    int64_t deadline = mf__claim_deadline_us(&me->task->claim) - give_up_us;
+    int64_t deadline = mf__claim_deadline_us(&mf__machine_task(me)->claim) - give_up_us;
 
-    if (mf_timer_start(loop_of(me), &me->task->timer, deadline) != MF_OK)
+    if (mf_timer_start(loop_of(me), &mf__machine_task(me)->timer, deadline) != MF_OK)
         finish(me, MF_RELEASE);
 }
 
 static bool is_lost(const mf__machine *me)
 {
-    mf_stop_reason reason = mf__task_stop_reason(me->task);
+    mf_stop_reason reason = mf__task_stop_reason(mf__machine_task(me));
     return reason == MF_STOP_LOST || reason == MF_STOP_DELETED;
 }
 
 /* `json` NULL: only the message is acknowledged. */
 static void store(mf__machine *me, char *json)
 {
-    mf_consumer *consumer = me->task->consumer;
+    mf_consumer *consumer = mf__machine_task(me)->consumer;
     uint64_t acknowledged = me->unread ? me->number : 0;
 
-    mf_timer_stop(loop_of(me), &me->task->timer);
+    mf_timer_stop(loop_of(me), &mf__machine_task(me)->timer);
     if (is_lost(me)) {
         free(json);
         finish(me, MF_RELEASE);
@@ -111,11 +110,11 @@ static void store(mf__machine *me, char *json)
     }
     me->phase = MF_PHASE_STORING;
     me->unread = false;
-    me->request = mf__coordinator_store(consumer->coordinator, &me->task->claim, json, acknowledged,
-                                        on_stored, me);
+    me->request = mf__coordinator_store(consumer->coordinator, &mf__machine_task(me)->claim, json,
+                                        acknowledged, on_stored, me);
     if (me->request == NULL)
         give_up(me, mf_strerror(MF_ENOMEM));
-    else if (mf__task_stop_reason(me->task) == MF_STOP_EXPIRING)
+    else if (mf__task_stop_reason(mf__machine_task(me)) == MF_STOP_EXPIRING)
         limit_wait(me);
 }
 
@@ -153,7 +152,8 @@ static int apply(mf__machine *me, const mf_message *message)
 
     if (code == MF_EINVAL) {
         mf_message fault = mf_message_error("%s", error.text);
-        mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s: %s", me->task->id, error.text);
+        mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s: %s", mf_task_id(mf__machine_task(me)),
+               error.text);
         code = mf_state_apply(&me->state, &fault, &now, NULL);
     }
     return code == MF_OK && me->state.code == MF_STATE_FAULT ? leave_fault(me, &now) : code;
@@ -162,7 +162,7 @@ static int apply(mf__machine *me, const mf_message *message)
 /* A write that says nothing new is left out, but not a checkpoint that asks for one. */
 static void transition(mf__machine *me, const mf_message *message)
 {
-    mf_timer_stop(loop_of(me), &me->task->timer);
+    mf_timer_stop(loop_of(me), &mf__machine_task(me)->timer);
     int code = apply(me, message);
 
     if (code == MF_ENOMEM) {
@@ -209,7 +209,7 @@ void mf__machine_returned(mf__machine *me, const mf_message *message)
 
 void mf_task_return(mf_task *task, const mf_message *message)
 {
-    mf__machine_returned(task->machine, message);
+    mf__machine_returned(mf_task_memory(task), message);
 }
 
 /* Being in a state. */
@@ -220,7 +220,7 @@ static void run(mf__machine *me)
 
     me->phase = MF_PHASE_RUNNING;
     if (o->start != NULL)
-        o->start(me->task, o->payload);
+        o->start(mf__machine_task(me), o->payload);
     else if (mf__runner_start(me, o) != MF_OK)
         give_up(me, "no thread to run it on");
 }
@@ -280,7 +280,7 @@ static void settle(mf__machine *me)
 
 static void on_timer(void *arg)
 {
-    mf__machine *me = ((mf_task *)arg)->machine;
+    mf__machine *me = mf_task_memory(arg);
 
     if (me->phase == MF_PHASE_RESTING)
         sleep_on(me);
@@ -295,8 +295,8 @@ static void fail_for_good(mf__machine *me, const char *json, size_t length, cons
     mf_message fault = mf_message_error("the state in the broker is damaged: %s", why->text);
     mf_time now = mf_time_from_wall_us(mf_loop_wall_us(loop_of(me)));
 
-    mf_log(loop_of(me), MF_LOG_ERROR, "state", "task %s has failed: %s: %.*s", me->task->id,
-           fault.error, length < 200 ? (int)length : 200, json);
+    mf_log(loop_of(me), MF_LOG_ERROR, "state", "task %s has failed: %s: %.*s",
+           mf_task_id(mf__machine_task(me)), fault.error, length < 200 ? (int)length : 200, json);
     if (mf_state_apply(&me->state, &fault, &now, NULL) != MF_OK) {
         give_up(me, mf_strerror(MF_ENOMEM));
         return;
@@ -323,19 +323,13 @@ static void on_loaded(void *arg, int code, const char *json, size_t length)
 
 static void start(mf_task *task, void *payload)
 {
-    mf__machine *me = calloc(1, sizeof *me);
-    mf_consumer *consumer = task->consumer;
+    mf__machine *me = mf_task_memory(task);
 
     (void)payload;
-    task->machine = me;
-    if (me == NULL) {
-        mf_task_finish(task, MF_RELEASE);
-        return;
-    }
-    me->task = task;
     me->phase = MF_PHASE_LOADING;
     mf_timer_init(&task->timer, on_timer, task);
-    me->request = mf__coordinator_load(consumer->coordinator, task->id, on_loaded, me);
+    me->request =
+        mf__coordinator_load(task->consumer->coordinator, mf_task_id(task), on_loaded, me);
     if (me->request == NULL)
         finish(me, MF_RELEASE);
 }
@@ -349,12 +343,12 @@ static void tell_handler(mf__machine *me, const mf_message *message)
     if (me->runner != NULL)
         mf__runner_tell(me->runner, message);
     else
-        o->on_message(me->task, message, o->payload);
+        o->on_message(mf__machine_task(me), message, o->payload);
 }
 
 static void stop(mf_task *task, mf_stop_reason reason, void *payload)
 {
-    mf__machine *me = task->machine;
+    mf__machine *me = mf_task_memory(task);
     mf_message release = mf_message_of(MF_MESSAGE_RELEASE);
 
     (void)payload;
@@ -382,7 +376,7 @@ static void take_message(mf__machine *me, const mf_message *message)
 static void on_message(mf_task *task, uint64_t number, const char *json, size_t length,
                        void *payload)
 {
-    mf__machine *me = task->machine;
+    mf__machine *me = mf_task_memory(task);
     mf_message message;
     mf_error error;
 
@@ -395,7 +389,7 @@ static void on_message(mf_task *task, uint64_t number, const char *json, size_t 
         take_message(me, &message);
         return;
     }
-    mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s: a message is ignored: %s", task->id,
+    mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s: a message is ignored: %s", mf_task_id(task),
            error.text);
     if (me->phase == MF_PHASE_RESTING)
         store(me, NULL);
@@ -403,7 +397,7 @@ static void on_message(mf_task *task, uint64_t number, const char *json, size_t 
 
 const mf_state *mf_task_state(const mf_task *task)
 {
-    return &((const mf__machine *)task->machine)->state;
+    return &((const mf__machine *)(task + 1))->state;
 }
 
 /* The handler. */
@@ -442,5 +436,6 @@ mf_handler mf_stateful_handler(const mf_state_options *options)
                         .stop = stop,
                         .free = free_stateful,
                         .payload = me,
+                        .memory_size = sizeof(mf__machine),
                         .message = on_message};
 }

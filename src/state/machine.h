@@ -19,9 +19,9 @@ typedef enum mf__phase {
 
 typedef struct mf__runner mf__runner;
 
-/* Small: there are many of them. What is only needed while something is going on is elsewhere. */
+/* Small: there are many of them. What is only needed while something is going on is elsewhere.
+ * It is the memory of its task. */
 typedef struct mf__machine {
-    mf_task *task;
     mf__state_request *request; /* loading or storing */
     mf__runner *runner;         /* the thread of a blocking handler */
     mf_message *waiting;        /* came at a time when it could not be dealt with */
@@ -32,6 +32,11 @@ typedef struct mf__machine {
     bool stopping;  /* to be given back as soon as may be */
     bool releasing; /* a release message asked for the same */
 } mf__machine;
+
+static inline mf_task *mf__machine_task(const mf__machine *me)
+{
+    return (mf_task *)me - 1;
+}
 
 /* What the handler's payload points to. */
 typedef struct mf__stateful {

@@ -15,7 +15,7 @@ struct mf__runner {
 static void run(void *arg)
 {
     mf__runner *me = arg;
-    me->result = me->options->run(me->machine->task, me->options->payload);
+    me->result = me->options->run(mf__machine_task(me->machine), me->options->payload);
 }
 
 static void on_ended(void *arg)
@@ -33,7 +33,7 @@ static void on_ended(void *arg)
 
 int mf__runner_start(mf__machine *machine, const mf_state_options *options)
 {
-    mf_loop *loop = machine->task->consumer->loop;
+    mf_loop *loop = mf__machine_task(machine)->consumer->loop;
     mf__runner *me = calloc(1, sizeof *me);
 
     if (me == NULL)
@@ -66,7 +66,7 @@ void mf__runner_wake(mf__runner *me)
 /* A task that has to stop is told so even while the loop's thread is held up. */
 static bool take(mf__runner *me, mf_message *message)
 {
-    if (mf_task_stopping(me->machine->task)) {
+    if (mf_task_stopping(mf__machine_task(me->machine))) {
         *message = mf_message_of(MF_MESSAGE_RELEASE);
         return true;
     }
@@ -80,7 +80,7 @@ static bool take(mf__runner *me, mf_message *message)
 /* Until a message is there, the time is over, or the lease comes near its end unrenewed. */
 bool mf_task_receive(mf_task *task, int timeout_ms, mf_message *message)
 {
-    mf__runner *me = ((mf__machine *)task->machine)->runner;
+    mf__runner *me = ((mf__machine *)mf_task_memory(task))->runner;
     mf_loop *loop = task->consumer->loop;
     int64_t end_us = timeout_ms < 0 ? INT64_MAX : mf_loop_now_us(loop) + (int64_t)timeout_ms * 1000;
     bool taken;

@@ -117,8 +117,10 @@ static int setup(void **state)
     f->world = virtual_world_new(7);
     f->loop = virtual_loop_new(f->world, 1.0);
     for (int i = 0; i < TASKS; i++) {
-        f->tasks[i] = calloc(1, sizeof(mf_task) + 16);
-        snprintf(f->tasks[i]->id, 16, "%d", i);
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        f->tasks[i] = calloc(1, sizeof(mf_task) + sizeof id);
+        f->tasks[i]->claim.id = memcpy(f->tasks[i] + 1, id, sizeof id);
     }
     for (int i = 0; i < NODES; i++)
         snprintf(f->names[i], sizeof f->names[i], "node%d", i);
@@ -539,7 +541,7 @@ static void test_fair_victims(void **state)
     assert_in_range(released_by_balance(f), 249, 251);
     int there = 0, elsewhere = 0;
     for (int i = 0; i < 1000; i++) {
-        size_t home = mf_balance_home(nodes, 4, f->tasks[i]->id);
+        size_t home = mf_balance_home(nodes, 4, f->tasks[i]->claim.id);
         there += f->released[i] && home == 3;
         elsewhere += !f->released[i] && home == 3;
     }

@@ -81,6 +81,52 @@ static void released_task_goes_to_another_node(void **state)
     assert_int_equal(cluster_trace_count(c, "a start 1"), 1);
 }
 
+/* A handler that asks for memory has it with each task: zero at each start, aligned, its own. */
+typedef struct own_memory {
+    int starts, dirty;
+    uintptr_t low_bits;
+} own_memory;
+
+static void fill_memory(mf_task *task, void *payload)
+{
+    own_memory *seen = payload;
+    unsigned char *memory = mf_task_memory(task);
+
+    seen->starts++;
+    seen->low_bits |= (uintptr_t)memory % 8;
+    for (int i = 0; i < 24; i++)
+        seen->dirty += memory[i] != 0;
+    memset(memory, 0xff, 24);
+    mf_task_finish(task, seen->starts <= 3 ? MF_RELEASE : MF_DONE);
+}
+
+static void never_stopped(mf_task *task, mf_stop_reason reason, void *payload)
+{
+    (void)task;
+    (void)reason;
+    (void)payload;
+    fail();
+}
+
+static void memory_of_a_task(void **state)
+{
+    cluster *c = *state;
+    own_memory seen = {0};
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+    const char *ids[] = {"1", "an id of some length", "3"};
+
+    options.handler = mf_evented_handler(fill_memory, never_stopped, &seen);
+    options.handler.memory_size = 24;
+    node *a = cluster_join(c, "a", ENDS_AT_ONCE, &options);
+    cluster_submit(c, ids, 3);
+    cluster_run_ms(c, 60000);
+    assert_int_equal(seen.starts, 6);
+    assert_int_equal(seen.dirty, 0);
+    assert_int_equal(seen.low_bits, 0);
+    assert_int_equal(cluster_statistics(a).done, 3);
+    assert_int_equal(cluster_task_count(c), 0);
+}
+
 /* Alone, a node takes back what it gave back, after the reclaim delay and not sooner. */
 static void released_task_is_reclaimed_when_nobody_else_wants_it(void **state)
 {
@@ -399,6 +445,7 @@ int main(void)
         STORY(tasks_from_before_the_join_are_found),
         STORY(handler_that_ends_at_once),
         STORY(released_task_goes_to_another_node),
+        STORY(memory_of_a_task),
         STORY(released_task_is_reclaimed_when_nobody_else_wants_it),
         STORY(shutdown_waits_for_a_slow_handler_and_renews),
         STORY(shutdown_before_the_join),

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "balancer/order.h"
+#include "hash.h"
 
 /* Of a large cluster, so many nodes are restarted. */
 enum { ROLLED = 30 };
@@ -274,7 +274,7 @@ figures scenario_weights(size_t nodes, size_t tasks)
 /* Four of five cost 1, a few up to 100: the mean is 2.6. */
 static double some_cost(size_t task)
 {
-    double u = ((double)(mf__order_mix(task + 1) >> 11) + 0.5) * 0x1p-53;
+    double u = ((double)(mf__hash_mix(task + 1) >> 11) + 0.5) * 0x1p-53;
     return u > 0.2 ? 1 : fmin(100, pow(0.2 / u, 0.9));
 }
 

@@ -1,0 +1,35 @@
+/* Things by id, for those of which there may be a million in one process.
+ *
+ * The link in each of them is one pointer, where that of uthash has 56 bytes, which would be a
+ * tenth of what a sleeping task may take. Not for more than one thread. */
+#ifndef MF_TABLE_H
+#define MF_TABLE_H
+
+#include <stddef.h>
+
+typedef struct mf__link {
+    struct mf__link *next; /* in the same bucket */
+} mf__link;
+
+typedef struct mf__table {
+    const char *(*id_of)(const mf__link *link); /* the same as long as the link is in the table */
+    mf__link **buckets;
+    size_t size, count; /* size: of buckets, a power of two */
+} mf__table;
+
+void mf__table_init(mf__table *table, const char *(*id_of)(const mf__link *link));
+/* Forgets all links, and frees what is the table's own. */
+void mf__table_clear(mf__table *table);
+
+/* NULL: there is none of that id. */
+mf__link *mf__table_find(const mf__table *table, const char *id);
+/* The id must not be in the table. MF_ENOMEM: only the first one can fail. */
+int mf__table_add(mf__table *table, mf__link *link);
+/* The link must be in the table. */
+void mf__table_remove(mf__table *table, mf__link *link);
+
+/* The link after `link`, in no order of use; after NULL the first, after the last NULL. Adding
+ * changes the order; to remove while going through, ask for the next one before. */
+mf__link *mf__table_next(const mf__table *table, const mf__link *link);
+
+#endif
