@@ -363,7 +363,7 @@ static void free_parts(mf_consumer *me)
         me->handler.free(me->handler.payload);
     if (me->balancer.free != NULL)
         me->balancer.free(me->balancer.payload);
-    mf__table_clear(&me->tasks);
+    mf__id_table_clear(&me->tasks);
     free(me->running);
     mf__view_clear(&me->view);
     free(me->name);

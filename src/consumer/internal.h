@@ -8,7 +8,7 @@
 #include "consumer/flow.h"
 #include "consumer/view.h"
 #include "coordinator/coordinator.h"
-#include "table.h"
+#include "id_table.h"
 
 /* A task's way on this node. Offered and deferred tasks are only known of; from running on it is
  * held. A task that was given back is deferred for a moment, so that others get first pick. */
@@ -21,8 +21,8 @@ typedef struct mf__blocking mf__blocking;
 struct mf_task {
     mf_claim claim; /* first: a task is found by its claim */
     mf_consumer *consumer;
-    mf__link link;  /* in consumer->tasks */
-    mf_timer timer; /* deferred; running: for a stateful handler */
+    mf__id_link link; /* in consumer->tasks */
+    mf_timer timer;   /* deferred; running: for a stateful handler */
     union {
         struct { /* offered: in consumer->offers */
             mf_task *next, *previous;
@@ -83,8 +83,8 @@ struct mf_consumer {
     mf_error error;
     mf_consumer_statistics statistics;
 
-    mf__table tasks; /* all known, by id */
-    mf_task *offers; /* list of the offered, oldest first */
+    mf__id_table tasks; /* all known, by id */
+    mf_task *offers;    /* list of the offered, oldest first */
     mf_task *offers_last;
     mf_deferred offers_call;
     bool offers_dropped; /* more were claimable than could be remembered */

@@ -34,24 +34,24 @@ static void list_remove(mf_task *task)
         me->offers_last = task->previous;
 }
 
-static mf_task *task_of(const mf__link *link)
+static mf_task *task_of(const mf__id_link *link)
 {
     return link != NULL ? (mf_task *)((char *)link - offsetof(mf_task, link)) : NULL;
 }
 
-static const char *id_of(const mf__link *link)
+static const char *id_of(const mf__id_link *link)
 {
     return task_of(link)->claim.id;
 }
 
 mf_task *mf__task_find(mf_consumer *me, const char *id)
 {
-    return task_of(mf__table_find(&me->tasks, id));
+    return task_of(mf__id_table_find(&me->tasks, id));
 }
 
 mf_task *mf__task_next(const mf_consumer *me, const mf_task *task)
 {
-    return task_of(mf__table_next(&me->tasks, task != NULL ? &task->link : NULL));
+    return task_of(mf__id_table_next(&me->tasks, task != NULL ? &task->link : NULL));
 }
 
 static void enter_offered(mf_task *task)
@@ -128,7 +128,7 @@ void mf__task_free(mf_task *task)
 
     if (task->handed_over)
         mf__handover_left(task);
-    mf__table_remove(&me->tasks, &task->link);
+    mf__id_table_remove(&me->tasks, &task->link);
     free(task->claim.properties);
     free(task);
     mf__consumer_task_gone(me);
@@ -145,7 +145,7 @@ static mf_task *new_task(mf_consumer *me, const char *id)
     task->claim.id = memcpy((char *)(task + 1) + memory, id, length + 1);
     task->consumer = me;
     task->offered_us = mf_loop_now_us(me->loop);
-    if (mf__table_add(&me->tasks, &task->link) != MF_OK) {
+    if (mf__id_table_add(&me->tasks, &task->link) != MF_OK) {
         free(task);
         return NULL;
     }
@@ -286,7 +286,7 @@ static void on_offers_call(void *arg)
 
 void mf__offers_start(mf_consumer *me)
 {
-    mf__table_init(&me->tasks, id_of);
+    mf__id_table_init(&me->tasks, id_of);
     mf_deferred_init(&me->offers_call, on_offers_call, me);
 }
 

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static mf_stored_task *task_of(const mf__link *link)
+static mf_stored_task *task_of(const mf__id_link *link)
 {
     return link != NULL ? (mf_stored_task *)((char *)link - offsetof(mf_stored_task, link)) : NULL;
 }
 
-static const char *id_of(const mf__link *link)
+static const char *id_of(const mf__id_link *link)
 {
     return task_of(link)->id;
 }
@@ -19,7 +19,7 @@ static const char *id_of(const mf__link *link)
 void mf__space_init(mf_space *space, int64_t fence_offset_us)
 {
     *space = (mf_space){.fence_offset_us = fence_offset_us, .due_us = INT64_MAX};
-    mf__table_init(&space->tasks, id_of);
+    mf__id_table_init(&space->tasks, id_of);
     mf__roster_init(&space->all, MF_ROSTER_ALL);
     mf__roster_init(&space->claimable, MF_ROSTER_CLAIMABLE);
     mf__roster_init(&space->stated, MF_ROSTER_STATED);
@@ -39,17 +39,17 @@ static void clear_sessions(mf_space *space)
 
 static void clear_tasks(mf_space *space)
 {
-    mf__link *next;
+    mf__id_link *next;
 
-    for (mf__link *link = mf__table_next(&space->tasks, NULL); link != NULL; link = next) {
+    for (mf__id_link *link = mf__id_table_next(&space->tasks, NULL); link != NULL; link = next) {
         mf_stored_task *task = task_of(link);
-        next = mf__table_next(&space->tasks, link);
+        next = mf__id_table_next(&space->tasks, link);
         free(task->properties);
         free(task->state);
         free(task->message);
         free(task);
     }
-    mf__table_clear(&space->tasks);
+    mf__id_table_clear(&space->tasks);
 }
 
 void mf__space_clear(mf_space *space)
@@ -74,7 +74,7 @@ void mf__space_clear(mf_space *space)
 
 mf_stored_task *mf__space_find_any(mf_space *space, const char *id)
 {
-    return task_of(mf__table_find(&space->tasks, id));
+    return task_of(mf__id_table_find(&space->tasks, id));
 }
 
 mf_stored_task *mf__space_find(mf_space *space, const char *id)

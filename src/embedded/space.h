@@ -23,13 +23,13 @@
 #include <uthash.h>
 
 #include "embedded/roster.h"
-#include "table.h"
+#include "id_table.h"
 
 typedef struct mf_stored_session mf_stored_session;
 typedef struct mf_stored_message mf_stored_message;
 
 typedef struct mf_stored_task {
-    mf__link link;                          /* in space->tasks */
+    mf__id_link link;                       /* in space->tasks */
     char *properties;                       /* NULL: none */
     mf_stored_session *owner;               /* NULL: claimable */
     struct mf_stored_task *next, *previous; /* in owner->held */
@@ -123,7 +123,7 @@ typedef struct mf_news {
 } mf_news;
 
 typedef struct mf_space {
-    mf__table tasks;
+    mf__id_table tasks;
     mf_stored_session *sessions, *nodes;
     mf_stored_session *touched, *last_touched; /* whose node has changed since the last news */
     mf_command_queue *queues;

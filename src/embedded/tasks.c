@@ -19,7 +19,7 @@ void mf__space_delete(mf_space *space, mf_stored_task *task)
     task->crashes = 0;
     if (task->state != NULL)
         return;
-    mf__table_remove(&space->tasks, &task->link);
+    mf__id_table_remove(&space->tasks, &task->link);
     free(task);
 }
 
@@ -75,7 +75,7 @@ static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
     task = new_task(item);
     if (task == NULL)
         return MF_ENOMEM;
-    if (mf__table_add(&space->tasks, &task->link) != MF_OK) {
+    if (mf__id_table_add(&space->tasks, &task->link) != MF_OK) {
         free(task->properties);
         free(task);
         return MF_ENOMEM;

@@ -1,4 +1,4 @@
-#include "table.h"
+#include "id_table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,51 +9,51 @@
 
 enum { FIRST_SIZE = 64, LARGEST_LOAD = 2 };
 
-void mf__table_init(mf__table *table, const char *(*id_of)(const mf__link *link))
+void mf__id_table_init(mf__id_table *table, const char *(*id_of)(const mf__id_link *link))
 {
-    *table = (mf__table){.id_of = id_of};
+    *table = (mf__id_table){.id_of = id_of};
 }
 
-void mf__table_clear(mf__table *table)
+void mf__id_table_clear(mf__id_table *table)
 {
     free(table->buckets);
-    mf__table_init(table, table->id_of);
+    mf__id_table_init(table, table->id_of);
 }
 
-static mf__link **bucket_of(const mf__table *table, const char *id)
+static mf__id_link **bucket_of(const mf__id_table *table, const char *id)
 {
     return &table->buckets[mf__hash_text(id) & (table->size - 1)];
 }
 
-mf__link *mf__table_find(const mf__table *table, const char *id)
+mf__id_link *mf__id_table_find(const mf__id_table *table, const char *id)
 {
     if (table->count == 0)
         return NULL;
-    mf__link *link = *bucket_of(table, id);
+    mf__id_link *link = *bucket_of(table, id);
     while (link != NULL && strcmp(table->id_of(link), id) != 0)
         link = link->next;
     return link;
 }
 
-static void push(mf__table *table, mf__link *link)
+static void push(mf__id_table *table, mf__id_link *link)
 {
-    mf__link **bucket = bucket_of(table, table->id_of(link));
+    mf__id_link **bucket = bucket_of(table, table->id_of(link));
 
     link->next = *bucket;
     *bucket = link;
 }
 
-static int resize(mf__table *table, size_t size)
+static int resize(mf__id_table *table, size_t size)
 {
-    mf__table before = *table;
-    mf__link **buckets = calloc(size, sizeof(mf__link *));
+    mf__id_table before = *table;
+    mf__id_link **buckets = calloc(size, sizeof(mf__id_link *));
 
     if (buckets == NULL)
         return MF_ENOMEM;
     table->buckets = buckets;
     table->size = size;
     for (size_t i = 0; i < before.size; i++) {
-        for (mf__link *link = before.buckets[i], *next; link != NULL; link = next) {
+        for (mf__id_link *link = before.buckets[i], *next; link != NULL; link = next) {
             next = link->next;
             push(table, link);
         }
@@ -62,7 +62,7 @@ static int resize(mf__table *table, size_t size)
     return MF_OK;
 }
 
-int mf__table_add(mf__table *table, mf__link *link)
+int mf__id_table_add(mf__id_table *table, mf__id_link *link)
 {
     if (table->size == 0 && resize(table, FIRST_SIZE) != MF_OK)
         return MF_ENOMEM;
@@ -73,9 +73,9 @@ int mf__table_add(mf__table *table, mf__link *link)
     return MF_OK;
 }
 
-void mf__table_remove(mf__table *table, mf__link *link)
+void mf__id_table_remove(mf__id_table *table, mf__id_link *link)
 {
-    mf__link **at = bucket_of(table, table->id_of(link));
+    mf__id_link **at = bucket_of(table, table->id_of(link));
 
     while (*at != link)
         at = &(*at)->next;
@@ -83,7 +83,7 @@ void mf__table_remove(mf__table *table, mf__link *link)
     table->count--;
 }
 
-mf__link *mf__table_next(const mf__table *table, const mf__link *link)
+mf__id_link *mf__id_table_next(const mf__id_table *table, const mf__id_link *link)
 {
     size_t i = 0;
 
