@@ -8,7 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "claims.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "held.h"
+#include "keys.h"
+#include "leases.h"
+#include "mail.h"
+#include "op.h"
+#include "recent.h"
+#include "records.h"
+#include "revoke.h"
+#include "session.h"
+#include "slots.h"
+#include "watch.h"
 
 typedef struct claim_op {
     mf_op op; /* first */

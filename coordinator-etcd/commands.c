@@ -5,7 +5,12 @@
  * that those of a dead node go away. */
 #include <string.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "session.h"
+#include "slots.h"
 
 /* send */
 

@@ -13,7 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "keys.h"
+#include "op.h"
+#include "recent.h"
+#include "records.h"
 #include "table.h"
 
 static const int64_t retry_pause_us = 1000000;

@@ -8,7 +8,11 @@
 
 #include <uthash.h>
 
-#include "internal.h"
+#include "delays.h"
+#include "handle.h"
+#include "keys.h"
+#include "records.h"
+#include "watch.h"
 
 enum { KEYS_OF_A_PAGE = 4096 };
 /* Wall clocks can be set: they are looked at now and then. */

@@ -6,7 +6,16 @@
 
 #include <metafora/etcd.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "leases.h"
+#include "mail.h"
+#include "mirror.h"
+#include "op.h"
+#include "session.h"
+#include "slots.h"
+#include "watch.h"
 
 enum { DEFAULT_PORT = 2379, DEFAULT_TIMEOUT_MS = 5000 };
 /* Of the operations in a transaction, those that a claim or an ending needs beside one for each

@@ -2,7 +2,14 @@
  *
  * A task that was removed may be there again, in a new life that waits for this claim to end: then
  * only the owner key goes. */
-#include "internal.h"
+#include "claims.h"
+#include "crashes.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "recent.h"
+#include "session.h"
+#include "slots.h"
 
 typedef struct ending_op {
     mf_op op; /* first */

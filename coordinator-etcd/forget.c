@@ -1,5 +1,10 @@
 /* forget: what is known of tasks that nobody owns, besides that they exist. */
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "keys.h"
+#include "op.h"
+#include "slots.h"
 
 typedef struct forget_op {
     mf_op op; /* first */

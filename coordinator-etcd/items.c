@@ -6,7 +6,13 @@
  * also touches a key that renewals read, so that they notice what the watch has yet to tell. */
 #include <string.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "slots.h"
 #include "table.h"
 
 /* Of etcd's 1.5 MiB for a request; one item with its properties fits in any case. */

@@ -7,7 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "document.h"
+#include "handle.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "recent.h"
+#include "records.h"
+#include "revoke.h"
+#include "session.h"
+#include "slots.h"
 
 typedef struct join_op {
     mf_op op; /* first */

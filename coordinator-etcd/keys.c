@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "keys.h"
 
 mf_bytes mf__key(mf_etcd *etcd, mf_arena *arena, const char *format, ...)
 {
@@ -137,4 +138,9 @@ mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part,
 
     key.len += cursor[0] != '\0'; /* the zero byte behind it */
     return key;
+}
+
+mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena)
+{
+    return mf__key(etcd, arena, "_mf/removals");
 }

@@ -1,9 +1,11 @@
 /* Leases for keys: granted when they are needed, filled up, and left to lapse. */
 #include <assert.h>
-
-#include "internal.h"
-
 #include <stdlib.h>
+
+#include "handle.h"
+#include "leases.h"
+#include "op.h"
+#include "watch.h"
 
 static void grant(mf_key_leases *leases);
 
@@ -201,4 +203,18 @@ bool mf__key_leases_take_again(mf_op *op, const mf_error *error)
     mf__key_leases_forget(op->leases, op->lease);
     mf__key_leases_take(op->leases, op, op->lease_keys, op->leased);
     return true;
+}
+
+int64_t mf__lease_seconds(int64_t lease_ms)
+{
+    return (lease_ms + 999) / 1000;
+}
+
+Etcd__LeaseKeepAliveRequest *mf__keep_alive_new(mf_arena *arena, int64_t lease)
+{
+    Etcd__LeaseKeepAliveRequest *request = mf__arena_take(arena, sizeof *request);
+
+    etcd__lease_keep_alive_request__init(request);
+    request->id = lease;
+    return request;
 }

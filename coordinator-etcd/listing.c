@@ -8,7 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "delays.h"
+#include "handle.h"
+#include "keys.h"
+#include "mirror.h"
+#include "mirroring.h"
+#include "op.h"
+#include "records.h"
+#include "slots.h"
 #include "table.h"
 
 /* A task has up to four keys of ours. */

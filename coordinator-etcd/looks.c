@@ -4,7 +4,12 @@
  * key that removals of tasks touch. A renewal waits for one that begins after its own leases were
  * kept alive. The first to ask gets it at once; those that ask while it is under way, or soon after
  * it began, get the next one together: a node with a hundred leases has few of them. */
-#include "internal.h"
+#include "looks.h"
+#include "handle.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "session.h"
 
 /* In the length of a lease. */
 enum { LOOKS_MOST = 30 };

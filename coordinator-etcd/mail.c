@@ -11,7 +11,14 @@
 
 #include <uthash.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "held.h"
+#include "keys.h"
+#include "mail.h"
+#include "op.h"
+#include "session.h"
+#include "slots.h"
+#include "watch.h"
 
 enum { KEYS_OF_A_PAGE = 4096 };
 

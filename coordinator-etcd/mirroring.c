@@ -13,7 +13,12 @@
  *   several nodes, since it takes only one that knows of a task to claim it. */
 #include <string.h>
 
-#include "internal.h"
+#include "document.h"
+#include "handle.h"
+#include "keys.h"
+#include "mirror.h"
+#include "mirroring.h"
+#include "watch.h"
 
 enum { AUDIT_NODES_MOST = 12 }; /* an hour */
 

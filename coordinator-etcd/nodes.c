@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "document.h"
+#include "handle.h"
+#include "keys.h"
+#include "mirror.h"
+#include "mirroring.h"
+#include "op.h"
+#include "revoke.h"
+#include "slots.h"
 #include "table.h"
 
 enum { LISTINGS_AT_ONCE = 16 };

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "op.h"
+#include "session.h"
 
 /* Calls the request back soon; its error is set. */
 static void refuse(mf_etcd *etcd, mf_request *request)

@@ -9,7 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "claims.h"
+#include "crashes.h"
+#include "handle.h"
+#include "keys.h"
+#include "leases.h"
+#include "op.h"
+#include "recent.h"
+#include "revoke.h"
+#include "session.h"
 
 /* HELD: a crash if it ends now. FORGIVEN: it lasted, or ended well; the crash count goes. TELLING:
  * that is under way. OVER: none of ours, or told. */

@@ -4,7 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "document.h"
+#include "handle.h"
+#include "keys.h"
+#include "op.h"
+#include "records.h"
+#include "slots.h"
 
 static const int64_t damage_period_us = 60000000;
 enum { DAMAGE_LINES = 5 };
@@ -50,6 +57,29 @@ int mf__properties_read(char **out, mf_etcd *etcd, const char *id, const Etcd__K
     }
     *out = text;
     return MF_OK;
+}
+
+mf_bytes mf__number_text(mf_op *op, uint64_t number)
+{
+    char *text = mf__arena_take(&op->arena, 24);
+
+    snprintf(text, 24, "%llu", (unsigned long long)number);
+    return mf__bytes_of(text);
+}
+
+bool mf__number_of(uint64_t *out, mf_bytes text)
+{
+    uint64_t number = 0;
+
+    if (text.len < 1 || text.len > 19)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        number = number * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *out = number;
+    return true;
 }
 
 int mf__fence_base_read(uint64_t *out, const Etcd__KeyValue *value)

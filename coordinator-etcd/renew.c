@@ -17,8 +17,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "claims.h"
+#include "handle.h"
+#include "held.h"
+#include "keys.h"
+#include "leases.h"
+#include "looks.h"
+#include "op.h"
+#include "recent.h"
+#include "session.h"
+#include "slots.h"
 #include "table.h"
+#include "watch.h"
 
 /* The claims of one lease. */
 typedef struct renewed_lease {

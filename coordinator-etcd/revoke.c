@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "handle.h"
+#include "keys.h"
+#include "op.h"
+#include "revoke.h"
 
 mf_bytes mf__lease_mark(mf_etcd *etcd, mf_arena *arena, const char *token, int64_t lease)
 {
@@ -25,34 +28,6 @@ bool mf__lease_mark_parse(int64_t *out, mf_bytes text)
 mf_bytes mf__session_end_key(mf_op *op, const char *token)
 {
     return mf__key(op->etcd, &op->arena, "_mf/ended/%s", token);
-}
-
-mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena)
-{
-    return mf__key(etcd, arena, "_mf/removals");
-}
-
-mf_bytes mf__number_text(mf_op *op, uint64_t number)
-{
-    char *text = mf__arena_take(&op->arena, 24);
-
-    snprintf(text, 24, "%llu", (unsigned long long)number);
-    return mf__bytes_of(text);
-}
-
-bool mf__number_of(uint64_t *out, mf_bytes text)
-{
-    uint64_t number = 0;
-
-    if (text.len < 1 || text.len > 19)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        number = number * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    *out = number;
-    return true;
 }
 
 static void on_revoked(mf_op *op, mf_part *part, const mf_error *error);

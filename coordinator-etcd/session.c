@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
-
-int64_t mf__lease_seconds(int64_t lease_ms)
-{
-    return (lease_ms + 999) / 1000;
-}
+#include "document.h"
+#include "handle.h"
+#include "held.h"
+#include "leases.h"
+#include "looks.h"
+#include "op.h"
+#include "recent.h"
+#include "session.h"
 
 static void free_session(mf_etcd_session *session)
 {
@@ -128,15 +130,4 @@ void mf__guard_refused(mf_op *op, const Etcd__KeyValue *node)
         mf__op_fail(op, MF_ESTALE, "%s", mf_strerror(MF_ESTALE));
     else
         mf__op_fail(op, MF_ENOSESSION, "%s", mf_strerror(MF_ENOSESSION));
-}
-
-/* Leases. */
-
-Etcd__LeaseKeepAliveRequest *mf__keep_alive_new(mf_arena *arena, int64_t lease)
-{
-    Etcd__LeaseKeepAliveRequest *request = mf__arena_take(arena, sizeof *request);
-
-    etcd__lease_keep_alive_request__init(request);
-    request->id = lease;
-    return request;
 }

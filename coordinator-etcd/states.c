@@ -2,7 +2,11 @@
  * under its keys, which are apart from the tasks' and outlive them. */
 #include <string.h>
 
-#include "internal.h"
+#include "claims.h"
+#include "keys.h"
+#include "op.h"
+#include "session.h"
+#include "slots.h"
 
 static mf_bytes state_key(mf_op *op, const char *id)
 {

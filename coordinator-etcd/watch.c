@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "crashes.h"
+#include "delays.h"
+#include "handle.h"
+#include "held.h"
+#include "keys.h"
+#include "mail.h"
+#include "mirroring.h"
+#include "watch.h"
 
 enum { WATCH_TASKS, WATCH_NODES, WATCH_DELAYS, WATCHES };
 static const char *const parts[WATCHES] = {"tasks/", "nodes/", "_mf/delayed/"};

@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "document.h"
 #include "fuzz.h"
-#include "id_table.h"
-#include "internal.h"
+#include "handle.h"
+#include "keys.h"
+#include "records.h"
+#include "revoke.h"
+#include "table.h"
 
 static volatile unsigned sum;
 
@@ -57,11 +61,11 @@ static void read_listing(const Etcd__LeaseTimeToLiveResponse *listing, mf_arena 
 {
     mf_table table;
 
-    mf__id_table_init(&table, arena, listing->n_keys);
+    mf__table_init(&table, arena, listing->n_keys);
     for (size_t i = 0; i < listing->n_keys; i++)
-        mf__id_table_add(&table, listing->keys[i], i);
+        mf__table_add(&table, listing->keys[i], i);
     for (size_t i = 0; i < listing->n_keys; i++)
-        fuzz_require(mf__id_table_has(&table, listing->keys[i]));
+        fuzz_require(mf__table_has(&table, listing->keys[i]));
 }
 
 static void read_as(int kind, const uint8_t *data, size_t size, mf_arena *arena)
