@@ -13,6 +13,7 @@
 #include "delays.h"
 #include "handle.h"
 #include "held.h"
+#include "history.h"
 #include "keys.h"
 #include "leases.h"
 #include "mail.h"
@@ -333,6 +334,8 @@ static void on_claimed(mf_op *op)
         fail(claim, MF_EDAMAGED, "the namespace's fence base is no number");
         return;
     }
+    mf__history_see_base(op->etcd, op->etcd->fence_base);
+    mf__history_see(op->etcd, answer->header);
     mf__recent_answered(op, claim->recent, answer->header->revision,
                         mf__answer_exists(answer, claim->request->count + 2));
     read_claims(claim, answer);

@@ -6,6 +6,7 @@
 
 #include "crashes.h"
 #include "delays.h"
+#include "history.h"
 #include "leases.h"
 #include "link.h"
 #include "mail.h"
@@ -45,6 +46,7 @@ struct mf_etcd {
     mf_key_leases marks;    /* of what is to be remembered for a minute */
     mf_key_leases commands; /* of commands */
     uint64_t fence_base;    /* as last read */
+    mf_history history;
 
     int64_t damage_since_us;
     unsigned damage_count;

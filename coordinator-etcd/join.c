@@ -10,6 +10,7 @@
 #include "crashes.h"
 #include "document.h"
 #include "handle.h"
+#include "history.h"
 #include "keys.h"
 #include "leases.h"
 #include "op.h"
@@ -29,9 +30,8 @@ typedef struct join_op {
     mf_etcd_document holder;
     mf_revokes revokes;
     int64_t asked_us;
+    uint64_t base; /* of fences, to be raised to */
 } join_op;
-
-static void on_read(mf_op *op);
 
 /* The name is free, ours, or was freed. */
 
@@ -205,11 +205,9 @@ static bool has_ended_since(mf_op *op, const Etcd__KeyValue *end)
     return end != NULL && mf__number_of(&epoch, end->value) && epoch >= op->epoch;
 }
 
-static void on_read(mf_op *op)
+static void judge_name(join_op *join, const Etcd__KeyValue *node, const Etcd__KeyValue *end)
 {
-    join_op *join = (join_op *)op;
-    const Etcd__KeyValue *node = mf__answer_get(mf__op_txn_answer(op), 0);
-    const Etcd__KeyValue *end = mf__answer_get(mf__op_txn_answer(op), 1);
+    mf_op *op = &join->op;
 
     join->node_revision = node != NULL ? node->mod_revision : 0;
     join->end_revision = end != NULL ? end->mod_revision : 0;
@@ -229,13 +227,78 @@ static void on_read(mf_op *op)
     }
 }
 
+/* etcd may have been restored from a backup (history.c). */
+
+static void read_node(mf_op *op);
+
+static void on_own_revoked(mf_op *op)
+{
+    if (op->error.code != MF_OK) {
+        mf__op_fail_as(op, &op->error);
+        return;
+    }
+    op->session->history = op->etcd->history.number;
+    read_node(op);
+}
+
+/* What was read may have been out of date. What is written is not. */
+static void on_raised(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+
+    if (!answer->succeeded) {
+        mf__op_fail(op, MF_EUNREACHABLE, "join: the fence base has changed meanwhile");
+        return;
+    }
+    if (mf__history_has_ended(op->etcd, answer->header))
+        mf__history_begin(op->etcd, answer->header, join->base);
+    read_node(op);
+}
+
+static void raise_base(join_op *join, const Etcd__KeyValue *found)
+{
+    mf_op *op = &join->op;
+    mf_bytes key = mf__key(op->etcd, &op->arena, "_mf/fence");
+    mf_txn *txn = mf__txn_new(&op->arena, 1, 1, 0);
+    uint64_t base;
+
+    if (mf__fence_base_read(&base, found) != MF_OK) {
+        mf__op_fail(op, MF_EDAMAGED, "join: the namespace's fence base is no number");
+        return;
+    }
+    join->base = mf__history_next_base(op->etcd, base);
+    mf__txn_if_mod(txn, key, found != NULL ? found->mod_revision : 0);
+    mf__txn_then(txn, mf__op_put(&op->arena, key, mf__number_text(op, join->base), 0));
+    mf__op_transact(op, txn, on_raised);
+}
+
+static void on_read(mf_op *op)
+{
+    join_op *join = (join_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    const Etcd__KeyValue *base = mf__answer_get(answer, 2);
+
+    if (mf__history_has_ended(op->etcd, answer->header)) {
+        raise_base(join, base);
+    } else if (op->session->history != op->etcd->history.number) {
+        mf__op_revoke_marked(op, &join->revokes, op->session->token, on_own_revoked);
+    } else {
+        mf__history_see(op->etcd, answer->header);
+        if (mf__fence_base_read(&op->etcd->fence_base, base) == MF_OK)
+            mf__history_see_base(op->etcd, op->etcd->fence_base);
+        judge_name(join, mf__answer_get(answer, 0), mf__answer_get(answer, 1));
+    }
+}
+
 static void read_node(mf_op *op)
 {
-    mf_txn *txn = mf__txn_new(&op->arena, 0, 2, 0);
+    mf_txn *txn = mf__txn_new(&op->arena, 0, 3, 0);
 
     op->request->sent_us = op->rpc.sent_us;
     mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
     mf__txn_then(txn, mf__op_get(&op->arena, mf__session_end_key(op, op->session->token)));
+    mf__txn_then(txn, mf__op_get(&op->arena, mf__key(op->etcd, &op->arena, "_mf/fence")));
     mf__op_transact(op, txn, on_read);
 }
 

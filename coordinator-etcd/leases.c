@@ -19,9 +19,14 @@ void mf__key_leases_init(mf_key_leases *leases, mf_etcd *etcd, int64_t ttl_s, in
 void mf__key_leases_clear(mf_key_leases *leases)
 {
     assert(leases->waiting == NULL && !leases->granting);
+    mf__key_leases_forget_all(leases);
+    mf__arena_clear(&leases->arena);
+}
+
+void mf__key_leases_forget_all(mf_key_leases *leases)
+{
     while (leases->list != NULL)
         mf__key_leases_forget(leases, leases->list->id);
-    mf__arena_clear(&leases->arena);
 }
 
 mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id)

@@ -52,6 +52,7 @@ mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id);
 void mf__key_lease_plan_audit(mf_etcd *etcd, mf_key_lease *lease);
 /* The lease is no more. Harmless when it is not known. */
 void mf__key_leases_forget(mf_key_leases *leases, int64_t id);
+void mf__key_leases_forget_all(mf_key_leases *leases);
 /* So many keys of lease `id` were not put, or are gone. */
 void mf__key_leases_give_back(mf_key_leases *leases, int64_t id, size_t keys);
 

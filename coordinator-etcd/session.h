@@ -31,6 +31,7 @@ struct mf_etcd_session {
     int64_t holder_until_us;
     bool mail_waits; /* its watchers are to be told */
     size_t users;    /* operations */
+    uint32_t history; /* in which it has last joined */
     bool over;       /* it has left: to be forgotten with its last user */
 };
 

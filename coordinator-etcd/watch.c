@@ -11,6 +11,7 @@
 #include "delays.h"
 #include "handle.h"
 #include "held.h"
+#include "history.h"
 #include "keys.h"
 #include "mail.h"
 #include "mirroring.h"
@@ -311,6 +312,12 @@ static void on_created(mf_etcd_watch *watch, const Etcd__WatchResponse *answer)
     if (which == WATCHES)
         return;
     watch->ids[which] = answer->watch_id;
+    if (answer->header != NULL && answer->header->revision < watch->revisions[which]) {
+        mf_log(watch->etcd->broker.loop, MF_LOG_INFO, "etcd",
+               "the watch has come to an earlier revision: reading everything");
+        mf__etcd_watch_begin_anew(watch->etcd); /* up to there it would tell of nothing */
+        return;
+    }
     if (watch->revisions[which] == 0 && answer->header != NULL)
         watch->revisions[which] = answer->header->revision; /* what follows is told */
     if (++watch->created < WATCHES)
@@ -330,6 +337,7 @@ static void on_answer(mf_etcd_watch *watch, const Etcd__WatchResponse *answer)
         on_created(watch, answer);
         return;
     }
+    mf__history_see(watch->etcd, answer->header);
     for (size_t i = 0; i < watch->created; i++) {
         if (answer->watch_id != watch->ids[i])
             continue;
@@ -463,6 +471,18 @@ void mf__etcd_watch_pause(mf_etcd *etcd)
     stop_stream(watch);
     begin_anew(watch);
     mf_timer_stop(etcd->broker.loop, &watch->again);
+}
+
+void mf__etcd_watch_begin_anew(mf_etcd *etcd)
+{
+    mf_etcd_watch *watch = etcd->watch;
+
+    if (watch == NULL)
+        return;
+    stop_stream(watch);
+    begin_anew(watch);
+    start_again_in(watch, 0);
+    mf__etcd_tell_link(etcd);
 }
 
 void mf__etcd_watch_close(mf_etcd *etcd)

@@ -11,6 +11,8 @@ typedef struct mf_etcd_watch mf_etcd_watch;
 enum { MF_AUDIT_US = 300000000 };
 
 void mf__etcd_watch_start(mf_etcd *etcd);
+/* What it would go on from is no more. */
+void mf__etcd_watch_begin_anew(mf_etcd *etcd);
 /* Until it is started again: nobody watches. */
 void mf__etcd_watch_pause(mf_etcd *etcd);
 void mf__etcd_watch_close(mf_etcd *etcd);

@@ -1,0 +1,75 @@
+/* Restores from a backup, which take etcd back to an earlier revision.
+ *
+ * What was done since the backup is undone: claims are not there any more, others are that were
+ * given up long ago, and revisions are given a second time. A node that lives through it finds out
+ * when it joins again, which the loss of the connection makes it do: a revision below one that was
+ * seen, or another cluster. Then
+ * - the fence base is raised above every fence that can have been seen, and more, for those of which
+ *   nobody who is left was told;
+ * - the watch begins anew, since behind the last revision that it told of it would be silent until
+ *   that has been passed again, and with it the mirror and what is known of claims;
+ * - each session ends the leases with its claims: some have owner keys that it knows nothing of.
+ * A restored etcd that has passed the last revision seen, with the id of the old one, is taken for
+ * the old one. */
+#include "handle.h"
+#include "held.h"
+#include "history.h"
+#include "leases.h"
+#include "session.h"
+#include "watch.h"
+
+enum { UNSEEN = 1 << 20 };
+
+void mf__history_see(mf_etcd *etcd, const Etcd__ResponseHeader *header)
+{
+    if (header == NULL)
+        return;
+    if (header->revision > etcd->history.revision)
+        etcd->history.revision = header->revision;
+    if (etcd->history.cluster == 0)
+        etcd->history.cluster = header->cluster_id;
+}
+
+void mf__history_see_base(mf_etcd *etcd, uint64_t base)
+{
+    if (base > etcd->history.base)
+        etcd->history.base = base;
+}
+
+bool mf__history_has_ended(const mf_etcd *etcd, const Etcd__ResponseHeader *header)
+{
+    const mf_history *history = &etcd->history;
+
+    return header != NULL && (header->revision < history->revision ||
+                              (history->cluster != 0 && header->cluster_id != history->cluster));
+}
+
+uint64_t mf__history_next_base(const mf_etcd *etcd, uint64_t base)
+{
+    uint64_t highest = etcd->history.base + (uint64_t)etcd->history.revision;
+
+    return base >= highest ? base : highest + UNSEEN; /* another node has raised it already */
+}
+
+void mf__history_begin(mf_etcd *etcd, const Etcd__ResponseHeader *header, uint64_t base)
+{
+    mf_history *history = &etcd->history;
+
+    mf_log(etcd->broker.loop, MF_LOG_WARN, "etcd",
+           "restored from a backup: at revision %lld, after %lld was seen; claims are given up, and "
+           "fences go on above %llu",
+           (long long)header->revision, (long long)history->revision, (unsigned long long)base);
+    *history = (mf_history){.cluster = header->cluster_id,
+                            .revision = header->revision,
+                            .base = base,
+                            .before = history->before + history->revision,
+                            .number = history->number + 1};
+    etcd->fence_base = base;
+    for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next) {
+        mf__held_clear(&session->held);
+        mf__key_leases_forget_all(&session->claims);
+    }
+    mf__key_leases_forget_all(&etcd->marks);
+    mf__key_leases_forget_all(&etcd->commands);
+    mf__etcd_watch_begin_anew(etcd);
+}
