@@ -1,11 +1,13 @@
 /* Commands to nodes: sent, read in the order in which they were sent, and deleted when they are
- * acknowledged. A command's sequence is the revision that created its key.
+ * acknowledged. A command's sequence is the revision that created its key, above those of the
+ * histories that this one took the place of (history.h).
  *
  * Those of this library are on leases that last for ten to eleven minutes, a thousand on each, so
  * that those of a dead node go away. */
 #include <string.h>
 
 #include "handle.h"
+#include "history.h"
 #include "keys.h"
 #include "leases.h"
 #include "op.h"
@@ -55,6 +57,15 @@ typedef struct receive_op {
     mf_bytes prefix, end;
 } receive_op;
 
+/* The last revision of this history that is acknowledged; 0: none is. */
+static int64_t acknowledged(const receive_op *receive)
+{
+    int64_t sequence = (int64_t)receive->request->acknowledged;
+    int64_t before = receive->op.etcd->history.before;
+
+    return sequence > before ? sequence - before : 0;
+}
+
 static Etcd__RangeRequest *commands_range(receive_op *receive)
 {
     return mf__range_new(&receive->op.arena, receive->prefix, receive->end);
@@ -76,7 +87,7 @@ static void on_read(mf_op *op)
         if (mf__key_is_marker(value->key))
             continue;
         records[request->count++] = (mf_command_record){
-            .sequence = (uint64_t)value->create_revision,
+            .sequence = (uint64_t)(value->create_revision + op->etcd->history.before),
             .json = value->value.len > 0 ? (const char *)value->value.data : "",
             .length = value->value.len,
         };
@@ -91,7 +102,7 @@ static void read_rest(receive_op *receive)
     Etcd__RangeRequest *range = commands_range(receive);
     mf_txn *txn = mf__txn_new(&op->arena, 1, 1, 1);
 
-    range->min_create_revision = (int64_t)receive->request->acknowledged + 1;
+    range->min_create_revision = acknowledged(receive) + 1;
     range->sort_order = ETCD__RANGE_REQUEST__SORT_ORDER__ASCEND;
     range->sort_target = ETCD__RANGE_REQUEST__SORT_TARGET__CREATE;
     range->limit = (int64_t)receive->request->limit + 1; /* one may be the marker */
@@ -133,7 +144,7 @@ static void find_acknowledged(receive_op *receive)
 {
     Etcd__RangeRequest *range = commands_range(receive);
 
-    range->max_create_revision = (int64_t)receive->request->acknowledged;
+    range->max_create_revision = acknowledged(receive);
     range->keys_only = true;
     range->limit = (int64_t)receive->op.etcd->broker.max_batch;
     mf__op_call(&receive->op, &mf__method_range, &range->base, on_found);
@@ -151,7 +162,7 @@ void mf__etcd_receive(mf_broker *broker, mf_receive_request *request)
     request->count = 0;
     receive->prefix = mf__key(op->etcd, &op->arena, "nodes/%s/commands/", request->session->node);
     receive->end = mf__bytes_after_prefix(&op->arena, receive->prefix);
-    if (request->acknowledged > 0)
+    if (acknowledged(receive) > 0)
         find_acknowledged(receive);
     else
         read_rest(receive);

@@ -4,17 +4,18 @@
  * given up long ago, and revisions are given a second time. A node that lives through it finds out
  * when it joins again, which the loss of the connection makes it do: a revision below one that was
  * seen, or another cluster. Then
- * - the fence base is raised above every fence that can have been seen, and more, for those of which
- *   nobody who is left was told;
+ * - the fence base is raised above every fence that can have been seen, and more, for those of
+ * which nobody who is left was told;
  * - the watch begins anew, since behind the last revision that it told of it would be silent until
  *   that has been passed again, and with it the mirror and what is known of claims;
  * - each session ends the leases with its claims: some have owner keys that it knows nothing of.
  * A restored etcd that has passed the last revision seen, with the id of the old one, is taken for
  * the old one. */
+#include "history.h"
 #include "handle.h"
 #include "held.h"
-#include "history.h"
 #include "leases.h"
+#include "mail.h"
 #include "session.h"
 #include "watch.h"
 
@@ -55,10 +56,11 @@ void mf__history_begin(mf_etcd *etcd, const Etcd__ResponseHeader *header, uint64
 {
     mf_history *history = &etcd->history;
 
-    mf_log(etcd->broker.loop, MF_LOG_WARN, "etcd",
-           "restored from a backup: at revision %lld, after %lld was seen; claims are given up, and "
-           "fences go on above %llu",
-           (long long)header->revision, (long long)history->revision, (unsigned long long)base);
+    mf_log(
+        etcd->broker.loop, MF_LOG_WARN, "etcd",
+        "restored from a backup: at revision %lld, after %lld was seen; claims are given up, and "
+        "fences go on above %llu",
+        (long long)header->revision, (long long)history->revision, (unsigned long long)base);
     *history = (mf_history){.cluster = header->cluster_id,
                             .revision = header->revision,
                             .base = base,
@@ -71,5 +73,6 @@ void mf__history_begin(mf_etcd *etcd, const Etcd__ResponseHeader *header, uint64
     }
     mf__key_leases_forget_all(&etcd->marks);
     mf__key_leases_forget_all(&etcd->commands);
+    mf__mailbox_forget(etcd);
     mf__etcd_watch_begin_anew(etcd);
 }

@@ -113,11 +113,17 @@ void mf__mailbox_init(mf_etcd *etcd)
     mf_deferred_init(&etcd->mailbox.hint, on_hint, etcd);
 }
 
+void mf__mailbox_forget(mf_etcd *etcd)
+{
+    while (etcd->mailbox.list != NULL)
+        drop(&etcd->mailbox, etcd->mailbox.list);
+    etcd->mailbox.watch = 0;
+}
+
 void mf__mailbox_clear(mf_etcd *etcd)
 {
     mf_deferred_cancel(etcd->broker.loop, &etcd->mailbox.hint);
-    while (etcd->mailbox.list != NULL)
-        drop(&etcd->mailbox, etcd->mailbox.list);
+    mf__mailbox_forget(etcd);
 }
 
 /* What is told by others. */

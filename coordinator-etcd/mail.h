@@ -19,6 +19,8 @@ typedef struct mf_mailbox {
 
 void mf__mailbox_init(mf_etcd *etcd);
 void mf__mailbox_clear(mf_etcd *etcd);
+/* What is known has to be listed anew. */
+void mf__mailbox_forget(mf_etcd *etcd);
 /* The watch has seen that the message of task `id` was put, or deleted, by a revision. */
 void mf__mail_put(mf_etcd *etcd, mf_bytes id, int64_t revision);
 void mf__mail_deleted(mf_etcd *etcd, mf_bytes id, int64_t revision);

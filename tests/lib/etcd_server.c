@@ -284,6 +284,34 @@ char *etcd_ctl_may_fail(etcd_server *server, const char *argument, ...)
     return text;
 }
 
+void etcd_server_save(etcd_server *server)
+{
+    char file[256];
+
+    snprintf(file, sizeof file, "%s/backup", server->directory);
+    etcd_ctl_do(server, "snapshot", "save", file, NULL);
+}
+
+/* As one does who means to have the same cluster again: with its name and token, and so its id. */
+void etcd_server_restore(etcd_server *server)
+{
+    char file[256], data[256], old[256], data_argument[300], cluster[128], peer[128];
+    int port = server->members[0].peer_port;
+
+    assert_int_equal(server->count, 1);
+    etcd_server_kill(server, 0);
+    snprintf(file, sizeof file, "%s/backup", server->directory);
+    snprintf(data, sizeof data, "%s/m0", server->directory);
+    snprintf(old, sizeof old, "%s/old%u", server->directory, server->runs);
+    assert_int_equal(rename(data, old), 0);
+    snprintf(data_argument, sizeof data_argument, "--data-dir=%s", data);
+    snprintf(cluster, sizeof cluster, "--initial-cluster=m0=http://127.0.0.1:%d", port);
+    snprintf(peer, sizeof peer, "--initial-advertise-peer-urls=http://127.0.0.1:%d", port);
+    etcd_ctl_do(server, "snapshot", "restore", file, "--name=m0", data_argument, cluster, peer,
+                NULL);
+    etcd_server_restart(server, 0);
+}
+
 void etcd_ctl_compact(etcd_server *server)
 {
     char *text = etcd_ctl(server, "get", "/", "-w", "fields", NULL), revision[32];

@@ -42,6 +42,11 @@ void etcd_server_free(etcd_server *server);
 void etcd_server_kill(etcd_server *server, int member);
 void etcd_server_restart(etcd_server *server, int member);
 
+/* A backup of a server of one member, which there is one of; and back to it: the server is killed
+ * and started again, on the same port, with what the backup has. */
+void etcd_server_save(etcd_server *server);
+void etcd_server_restore(etcd_server *server);
+
 /* SIGSTOP, SIGCONT: the kernel goes on accepting its connections, nobody answers. */
 void etcd_server_pause(etcd_server *server, int member);
 void etcd_server_resume(etcd_server *server, int member);
