@@ -40,6 +40,12 @@ static void drop(mf_delays *delays, mf_delayed *delayed)
     free(delayed);
 }
 
+static void drop_all(mf_delays *delays)
+{
+    while (delays->list != NULL)
+        drop(delays, delays->list);
+}
+
 /* Without memory the task is offered, and its claim refused, until another node has freed it. */
 static void note(mf_delays *delays, const char *id, size_t length, int64_t until_us)
 {
@@ -216,6 +222,7 @@ static void go_on(mf_etcd *etcd)
         return;
     delays->listing = mf__etcd_watch_state(etcd).number;
     if (delays->watch != delays->listing) {
+        drop_all(delays); /* an earlier watch may not have told of all that were deleted */
         list(etcd, (mf_bytes){0});
         return;
     }
@@ -289,7 +296,6 @@ void mf__delays_init(mf_etcd *etcd)
 void mf__delays_clear(mf_etcd *etcd)
 {
     mf_timer_stop(etcd->broker.loop, &etcd->delays.timer);
-    while (etcd->delays.list != NULL)
-        drop(&etcd->delays, etcd->delays.list);
+    drop_all(&etcd->delays);
     mf__arena_clear(&etcd->delays.arena);
 }

@@ -182,6 +182,22 @@ static void test_hints_go_on(void **state)
     assert_int_equal(driver_count_claimable(&f->a), 2);
 }
 
+/* Delays that the backup has not are forgotten: the tasks may be claimed. */
+static void test_later_delay_is_forgotten(void **state)
+{
+    fixture *f = *state;
+
+    submit(f, "x");
+    etcd_server_save(f->server);
+    etcd_ctl_do(f->server, "put", "/t/_mf/delayed/x", "9223372036854775807", NULL);
+    pass_time(f);
+    f->a.may_lag = true;
+    assert_int_equal(driver_count_claimable(&f->a), 300);
+    go_back(f);
+    assert_int_equal(driver_count_claimable(&f->a), 1); /* read */
+    assert_int_equal(driver_count_claimable(&f->a), 1); /* as is known then */
+}
+
 /* Commands that come after it are read, though the last one that was acknowledged has a later
  * revision. */
 static void test_commands_go_on(void **state)
@@ -208,8 +224,12 @@ static void test_commands_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_fences_rise), TEST(test_later_claim_is_lost), TEST(test_released_claim_is_free),
-        TEST(test_hints_go_on), TEST(test_commands_go_on),
+        TEST(test_fences_rise),
+        TEST(test_later_claim_is_lost),
+        TEST(test_released_claim_is_free),
+        TEST(test_hints_go_on),
+        TEST(test_later_delay_is_forgotten),
+        TEST(test_commands_go_on),
     };
     return cmocka_run_group_tests_name("etcd_restore", tests, NULL, NULL);
 }
