@@ -21,16 +21,11 @@ static void path_of(const redis_server *server, const char *name, char *out, siz
     assert_true(snprintf(out, size, "%s/%s", server->directory, name) < (int)size);
 }
 
-static void write_config(const redis_server *server, const redis_server_options *options)
+static void write_data_config(FILE *file, const redis_server *server,
+                              const redis_server_options *options)
 {
-    char path[256];
-
-    path_of(server, "redis.conf", path, sizeof path);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(file, "bind 127.0.0.1\nport %d\nunixsocket %s\ndir %s\nsave \"\"\n", server->port,
-            server->socket, server->directory);
-    fprintf(file, "enable-debug-command yes\nmaxmemory-policy noeviction\n");
+    fprintf(file, "save \"\"\nenable-debug-command yes\nmaxmemory-policy noeviction\n");
+    fprintf(file, "cluster-port %d\n", server->bus_port);
     if (options->persistent)
         fprintf(file, "appendonly yes\nappendfsync always\n");
     if (options->password != NULL)
@@ -41,6 +36,19 @@ static void write_config(const redis_server *server, const redis_server_options 
                 "tls-ca-cert-file %s/ca.crt\ntls-auth-clients %s\n",
                 server->tls_port, options->certificates, options->certificates,
                 options->certificates, options->client_certificate ? "yes" : "no");
+}
+
+static void write_config(const redis_server *server, const redis_server_options *options)
+{
+    char path[256];
+
+    path_of(server, "redis.conf", path, sizeof path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "bind 127.0.0.1\nport %d\nunixsocket %s\ndir %s\n", server->port, server->socket,
+            server->directory);
+    if (!options->sentinel)
+        write_data_config(file, server, options);
     fprintf(file, "%s\n", options->config != NULL ? options->config : "");
     assert_int_equal(fclose(file), 0);
 }
@@ -49,15 +57,17 @@ static void write_config(const redis_server *server, const redis_server_options 
 static bool launch(redis_server *server)
 {
     char config[256], output[256];
-    const char *const argv[] = {"redis-server", config, NULL};
+    const char *program = getenv("METAFORA_REDIS_SERVER");
+    const char *const argv[] = {program != NULL ? program : "redis-server", config,
+                                server->sentinel ? "--sentinel" : NULL, NULL};
+    const char *ready = server->sentinel ? "Sentinel ID is" : "eady to accept connections";
 
     path_of(server, "redis.conf", config, sizeof config);
     path_of(server, "output", output, sizeof output);
     strcpy(server->process.output, output);
     long before = process_output_size(&server->process);
     process_start(&server->process, argv, output);
-    if (process_await_output(&server->process, "eady to accept connections", before,
-                             START_TIMEOUT_MS))
+    if (process_await_output(&server->process, ready, before, START_TIMEOUT_MS))
         return true;
     if (!process_await_end(&server->process, 1000))
         fail_msg("redis-server is not ready after %d ms", START_TIMEOUT_MS);
@@ -70,6 +80,9 @@ static void choose_ports(redis_server *server)
     do
         server->tls_port = free_port();
     while (server->tls_port == server->port);
+    do
+        server->bus_port = free_port();
+    while (server->bus_port == server->port || server->bus_port == server->tls_port);
     snprintf(server->url, sizeof server->url, "redis://127.0.0.1:%d", server->port);
     snprintf(server->tls_url, sizeof server->tls_url, "rediss://localhost:%d", server->tls_port);
 }
@@ -82,6 +95,7 @@ redis_server *redis_server_start(const redis_server_options *options)
     assert_non_null(server);
     options = options != NULL ? options : &defaults;
     server->directory = directory_new();
+    server->sentinel = options->sentinel;
     path_of(server, "s", server->socket, sizeof server->socket);
     if (options->password != NULL)
         server->password = strdup(options->password);
@@ -119,12 +133,14 @@ void redis_server_free(redis_server *server)
 void redis_server_stop(redis_server *server)
 {
     forget_context(server);
+    server->paused = false;
     process_terminate(&server->process);
 }
 
 void redis_server_kill(redis_server *server)
 {
     forget_context(server);
+    server->paused = false;
     process_kill(&server->process);
 }
 
@@ -137,11 +153,18 @@ void redis_server_restart(redis_server *server)
 void redis_server_pause(redis_server *server)
 {
     process_signal(&server->process, SIGSTOP);
+    server->paused = true;
 }
 
 void redis_server_resume(redis_server *server)
 {
     process_signal(&server->process, SIGCONT);
+    server->paused = false;
+}
+
+bool redis_server_is_running(const redis_server *server)
+{
+    return server->process.pid != 0 && !server->paused;
 }
 
 static redisReply *run(redis_server *server, const char *format, va_list arguments)
@@ -202,6 +225,26 @@ void redis_server_do(redis_server *server, const char *format, ...)
     redisReply *reply = run(server, format, arguments);
     va_end(arguments);
     freeReplyObject(reply);
+}
+
+bool redis_server_says(redis_server *server, const char *field, const char *value)
+{
+    const struct timeval limit = {.tv_sec = 1};
+    char wanted[128];
+    bool found = false;
+
+    redisContext *context = redisConnectUnixWithTimeout(server->socket, limit);
+    if (context != NULL && context->err == 0) {
+        redisSetTimeout(context, limit);
+        if (server->password != NULL)
+            freeReplyObject(redisCommand(context, "AUTH %s", server->password));
+        redisReply *reply = redisCommand(context, "INFO everything");
+        snprintf(wanted, sizeof wanted, "\n%s:%s\r", field, value);
+        found = reply != NULL && reply->type == REDIS_REPLY_STRING && strstr(reply->str, wanted);
+        freeReplyObject(reply);
+    }
+    redisFree(context);
+    return found;
 }
 
 long long redis_server_info(redis_server *server, const char *field)

@@ -1,5 +1,5 @@
 /* Private redis-servers: on a free port of 127.0.0.1 and on a unix socket, in a directory of their
- * own. What cannot be done fails the test. */
+ * own. What cannot be done fails the test. $METAFORA_REDIS_SERVER names another program to run. */
 #ifndef MF_TESTS_REDIS_SERVER_H
 #define MF_TESTS_REDIS_SERVER_H
 
@@ -16,11 +16,14 @@ typedef struct redis_server_options {
      * (see certificates.h). */
     const char *certificates;
     bool client_certificate; /* demanded on tls_port */
+    bool sentinel;           /* it is a Sentinel: `config` says of what, nothing else counts */
 } redis_server_options;
 
 typedef struct redis_server {
     process process;
     int port, tls_port;
+    int bus_port; /* of a cluster's node */
+    bool sentinel, paused;
     char url[64], tls_url[64]; /* "redis://127.0.0.1:port", "rediss://localhost:port" */
     char *directory;
     char socket[128];      /* path of the unix socket */
@@ -44,6 +47,9 @@ void redis_server_restart(redis_server *server);
 void redis_server_pause(redis_server *server);
 void redis_server_resume(redis_server *server);
 
+/* It was neither ended nor paused. */
+bool redis_server_is_running(const redis_server *server);
+
 /* Runs a command, by a connection of the test's own; the caller frees the reply, which is never an
  * error. The format is hiredis'. */
 redisReply *redis_server_command(redis_server *server, const char *format, ...);
@@ -51,6 +57,10 @@ redisReply *redis_server_command(redis_server *server, const char *format, ...);
 /* The same for commands that answer with an integer, and for any answer, which is dropped. */
 long long redis_server_integer(redis_server *server, const char *format, ...);
 void redis_server_do(redis_server *server, const char *format, ...);
+
+/* True when a line of INFO is "<field>:<value>". Unlike the rest it may be asked of a server that
+ * is down or does not answer within a second: then it is false. */
+bool redis_server_says(redis_server *server, const char *field, const char *value);
 
 /* The number in a field of INFO, e.g. "connected_clients". */
 long long redis_server_info(redis_server *server, const char *field);
