@@ -53,17 +53,27 @@ int mf_check_name(const char *field, const char *name, mf_error *error)
     return check_name(field, name, error);
 }
 
-int mf_check_properties(const char *field, const char *json, mf_error *error)
+static int check_json(const char *field, const char *json, mf_json_rule rule, mf_error *error)
 {
     size_t where;
-
-    if (json == NULL)
-        return MF_OK;
     size_t length = strnlen(json, PROPERTIES_MAX_BYTES + 1);
+
     if (length > PROPERTIES_MAX_BYTES)
         return mf_error_set(error, MF_EINVAL, "%s: longer than 1 MiB", field);
-    const char *fault = mf__json_check(json, length, MF_JSON_ANY, &where);
+    const char *fault = mf__json_check(json, length, rule, &where);
     if (fault != NULL)
         return mf_error_set(error, MF_EINVAL, "%s: not JSON: %s at byte %zu", field, fault, where);
     return MF_OK;
+}
+
+int mf_check_properties(const char *field, const char *json, mf_error *error)
+{
+    return json != NULL ? check_json(field, json, MF_JSON_ANY, error) : MF_OK;
+}
+
+int mf_check_document(const char *field, const char *json, mf_error *error)
+{
+    if (json == NULL)
+        return mf_error_set(error, MF_EINVAL, "%s: missing", field);
+    return check_json(field, json, MF_JSON_C_STRINGS, error);
 }

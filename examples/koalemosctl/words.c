@@ -7,6 +7,8 @@
 
 #include <cjson/cJSON.h>
 
+#include <metafora/driver.h>
+
 typedef struct word_list {
     char **words;
     int count;
@@ -74,10 +76,17 @@ static int split_plain(word_list *list, const char *line, char *why, size_t why_
     return code;
 }
 
+/* cJSON takes more than JSON, and cuts strings at \u0000: the line is checked before. */
 static int split_json(word_list *list, const char *line, char *why, size_t why_size)
 {
-    cJSON *array = cJSON_Parse(line);
+    mf_error error;
     const cJSON *item;
+
+    if (mf_check_document("the array", line, &error) != MF_OK) {
+        snprintf(why, why_size, "%s", error.text);
+        return -1;
+    }
+    cJSON *array = cJSON_Parse(line);
     int code = cJSON_IsArray(array) ? 0 : -1;
 
     cJSON_ArrayForEach(item, array)

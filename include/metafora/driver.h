@@ -397,6 +397,9 @@ MF_EXPORT void mf_log(mf_loop *loop, mf_log_level level, const char *subsystem, 
 MF_EXPORT int mf_check_task_id(const char *field, const char *id, mf_error *error);
 MF_EXPORT int mf_check_name(const char *field, const char *name, mf_error *error);
 MF_EXPORT int mf_check_properties(const char *field, const char *json, mf_error *error);
+/* For JSON whose strings are to become C strings: as for properties, but it is required, and no
+ * string of it, names of members included, has \u0000 or half of a surrogate pair. */
+MF_EXPORT int mf_check_document(const char *field, const char *json, mf_error *error);
 
 /* Of crash loops: how many crashes set a task aside by these options, 0: none do; and for how long
  * after so many a task cannot be claimed, 0: not at all. */

@@ -49,8 +49,10 @@ typedef struct mf_process_options {
 
     /* The command of a task: an array of strings that ends with NULL, array and strings from
      * malloc; the first is looked up in PATH. On the loop thread; must not block. NULL, with the
-     * error's text set: the task has no command, which is an error of the task. Default: the
-     * strings in the task's properties, {"args":["sleep","3"]}. */
+     * error's text set: the task has no command, which is an error of the task; with its code
+     * MF_ENOMEM as well the task is given back. Default: the strings in the task's properties,
+     * {"args":["sleep","3"]}; properties with a string that would be cut, since it contains \u0000,
+     * are refused. */
     char **(*arguments)(const mf_task *task, mf_error *error, void *payload);
 
     /* Where the output of task ID goes, appended to ID.log with a dated line ("-- ...") at each

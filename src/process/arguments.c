@@ -34,21 +34,37 @@ static int copy_arguments(char ***out, const cJSON *array, mf_error *error)
     return code;
 }
 
+/* cJSON cuts strings at \u0000, and a command that is cut is another command. */
+static int read_document(cJSON **out, const char *properties, mf_error *error)
+{
+    *out = NULL;
+    if (properties == NULL)
+        return mf_error_set(error, MF_EINVAL, "properties: missing, must be {\"args\":[...]}");
+    if (mf_check_document("properties", properties, error) != MF_OK)
+        return MF_EINVAL;
+    *out = cJSON_Parse(properties);
+    return *out != NULL ? MF_OK : mf_error_set(error, MF_ENOMEM, "out of memory");
+}
+
+static int read_arguments(char ***out, const cJSON *document, mf_error *error)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(document, "args");
+
+    if (!cJSON_IsObject(document))
+        return mf_error_set(error, MF_EINVAL, "properties: must be a JSON object");
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) == 0)
+        return mf_error_set(error, MF_EINVAL,
+                            "properties.args: must be an array of at least one string");
+    return copy_arguments(out, array, error);
+}
+
 int mf__arguments_parse(char ***out, const char *properties, mf_error *error)
 {
-    cJSON *document = properties != NULL ? cJSON_Parse(properties) : NULL;
-    const cJSON *array = cJSON_GetObjectItemCaseSensitive(document, "args");
-    int code;
+    cJSON *document;
+    int code = read_document(&document, properties, error);
 
-    if (properties == NULL)
-        code = mf_error_set(error, MF_EINVAL, "properties: missing, must be {\"args\":[...]}");
-    else if (!cJSON_IsObject(document))
-        code = mf_error_set(error, MF_EINVAL, "properties: must be a JSON object");
-    else if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) == 0)
-        code = mf_error_set(error, MF_EINVAL,
-                            "properties.args: must be an array of at least one string");
-    else
-        code = copy_arguments(out, array, error);
+    if (code == MF_OK)
+        code = read_arguments(out, document, error);
     cJSON_Delete(document);
     return code;
 }

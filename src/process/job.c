@@ -293,9 +293,10 @@ void mf__job_start(mf__processes *processes, mf_task *task)
         return;
     }
     char **arguments = arguments_of(job, &error);
-    if (arguments == NULL || arguments[0] == NULL) {
+    bool refused = (arguments == NULL || arguments[0] == NULL) && error.code != MF_ENOMEM;
+    if (refused) {
         refuse(job, error.text);
-    } else if (launch(job, arguments) != 0) {
+    } else if (arguments == NULL || launch(job, arguments) != 0) {
         free_job(job);
         give_back(processes, task);
     }

@@ -203,6 +203,27 @@ static void test_bad_properties(void **state)
     }
 }
 
+/* A document whose strings become C strings is there, and has nothing that they cannot hold: not in
+ * the names of members either. */
+static void test_documents(void **state)
+{
+    static const name_case cases[] = {
+        {NULL, "missing"},
+        {"{", "not JSON: a member's name is expected at byte 1"},
+        {"[\"a\\u0000b\"]", "not JSON: \\u0000 in a string at byte 9"},
+        {"{\"a\\u0000\":1}", "not JSON: \\u0000 in a string at byte 9"},
+        {"[\"\\ud800\"]", "not JSON: half of a surrogate pair in a string at byte 8"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        mf_error error = {0};
+        int code = mf_check_document("document", cases[i].name, &error);
+        check_text("document", cases[i].fault, code, &error);
+    }
+    assert_int_equal(mf_check_document("document", "[\"\\\\u0000\\ud83d\\ude00\"]", NULL), MF_OK);
+}
+
 static char *nested(size_t depth)
 {
     char *text = malloc(2 * depth + 1);
@@ -264,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_name_length),
         cmocka_unit_test(test_good_properties),
         cmocka_unit_test(test_bad_properties),
+        cmocka_unit_test(test_documents),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_properties_length),
         cmocka_unit_test(test_without_error_object),

@@ -51,6 +51,8 @@ static void test_words(void **state)
         {"\"a\\\"", "!"},
         {"[\"a\"", "!"},
         {"[\"a\", 1]", "!"},
+        {"[\"a\\u0000b\"]", "!"},
+        {"[\"a\\\\u0000b\"]", "<a\\u0000b>"},
     };
     (void)state;
 
@@ -72,13 +74,20 @@ static void test_commands(void **state)
         {"{\"args\":[\"a\"],\"other\":1}", "<a>"},
         {NULL, "properties: missing, must be {\"args\":[...]}"},
         {"[]", "properties: must be a JSON object"},
-        {"{", "properties: must be a JSON object"},
+        {"{", "properties: not JSON: a member's name is expected at byte 1"},
         {"{}", "properties.args: must be an array of at least one string"},
         {"{\"args\":\"a\"}", "properties.args: must be an array of at least one string"},
         {"{\"args\":[]}", "properties.args: must be an array of at least one string"},
         {"{\"args\":[\"a\",1]}", "properties.args[1]: must be a string"},
         {"{\"args\":[\"\"]}", "properties.args[0]: must not be empty"},
         {"{\"Args\":[\"a\"]}", "properties.args: must be an array of at least one string"},
+        /* What C strings cannot hold would be cut: "rm -rf /data". */
+        {"{\"args\":[\"rm\",\"-rf\",\"/data\\u0000/old\"]}",
+         "properties: not JSON: \\u0000 in a string at byte 32"},
+        {"{\"args\\u0000\":[\"a\"]}", "properties: not JSON: \\u0000 in a string at byte 12"},
+        {"{\"args\":[\"a\\ud800\"]}",
+         "properties: not JSON: half of a surrogate pair in a string at byte 17"},
+        {"{\"args\":[\"a\\\\u0000b\"]}", "<a\\u0000b>"},
     };
     (void)state;
 
