@@ -78,6 +78,9 @@ typedef struct mf_balancer {
      * would do now. */
     void (*explain)(void *payload, const mf_balance *balance, const char *task_id, char *text,
                     size_t size);
+    /* Of a balancer that could not be made, whose version is an error code: the argument and the
+     * rule that it breaks, a static text; may be NULL. */
+    const char *refusal;
 } mf_balancer;
 
 /* Built in. Each returns a new balancer for one consumer, by value; when memory is out, one that
@@ -87,11 +90,11 @@ typedef struct mf_balancer {
 /* Claims all that is claimable, releases nothing. */
 MF_EXPORT mf_balancer mf_balancer_dumb(void);
 /* Claims later the more it holds: one more task after `per_task_ms` for each task held, at most
- * `max_ms`. Releases nothing. */
+ * `max_ms`; both from 0 to 3,600,000. Releases nothing. */
 MF_EXPORT mf_balancer mf_balancer_sleep(int per_task_ms, int max_ms);
 /* Claims up to the node's share by weight, and beyond it only what nobody else takes within a
- * moment; releases what exceeds `threshold` (1.2 is 120 %) times its share, where others have room,
- * and what others lack that hold less than 2 - `threshold` times theirs. */
+ * moment; releases what exceeds `threshold` (1.2 is 120 %; 1 to 100) times its share, where others
+ * have room, and what others lack that hold less than 2 - `threshold` times theirs. */
 MF_EXPORT mf_balancer mf_balancer_fair(double threshold);
 
 /* What balances by fair would move, as a function of a view of the nodes: writes for each what it

@@ -67,8 +67,8 @@ typedef struct mf_process_options {
     const char *event_log;
 
     /* What asks a command to stop, sent to its process group (SIGTERM), and how long after that
-     * SIGKILL follows: an eighth of the lease. It follows sooner when the lease ends, and at once
-     * when the claim is lost. */
+     * SIGKILL follows: an eighth of the lease, at most a day. It follows sooner when the lease
+     * ends, and at once when the claim is lost. */
     int stop_signal;
     int stop_grace_ms;
 

@@ -101,6 +101,7 @@ typedef struct mf_message {
 } mf_message;
 
 MF_EXPORT mf_message mf_message_of(mf_message_code code); /* but for sleep and error */
+/* Beyond the year 9999 it is an error of the task. */
 MF_EXPORT mf_message mf_message_sleep_until(int64_t wall_us);
 MF_EXPORT mf_message mf_message_error(const char *format, ...) MF_PRINTF(1, 2);
 
@@ -112,8 +113,8 @@ MF_EXPORT int mf_message_format(char **out, const mf_message *message, mf_error 
 
 /* Applies the message. The state's `until` becomes the message's; checkpoint and release keep it,
  * and an error in a sleep keeps it too, so that no retry comes before its end. An error is added to
- * the state's errors, with the time `now`. MF_EINVAL: there is no such transition, and the state is
- * as it was; MF_ENOMEM likewise. */
+ * the state's errors, with the time `now`. MF_EINVAL: there is no such transition, or `until` is
+ * not between the years 0 and 9999, and the state is as it was; MF_ENOMEM likewise. */
 MF_EXPORT int mf_state_apply(mf_state *state, const mf_message *message, const mf_time *now,
                              mf_error *error);
 
@@ -130,7 +131,7 @@ typedef struct mf_state_options {
      * release. It waits for messages in mf_task_receive, and returns soon after one came: normally
      * that message. */
     mf_message (*run)(mf_task *task, void *payload);
-    size_t stack_size; /* bytes for `run`'s thread; 256 KiB */
+    size_t stack_size; /* bytes for `run`'s thread, 16 KiB to 1 GiB; 256 KiB */
 
     /* Evented. Both run on the loop thread and must not block. `start` begins to run a task that is
      * runnable, until mf_task_return. `on_message`: return soon, normally with that message; a
@@ -140,14 +141,15 @@ typedef struct mf_state_options {
 
     /* Decides after an error, on the loop thread: returns sleep, or error to fail the task.
      * `state` holds the errors so far, the new one last, and *keep how many of them, counted from
-     * the newest, are to be kept. Default: with `max_errors` (8) within `error_window_ms` (four
-     * hours) it fails, else it sleeps for `retry_ms` (ten minutes); older errors are dropped. */
+     * the newest, are to be kept, at most 500. Default: with `max_errors` (8; up to 500) within
+     * `error_window_ms` (four hours) it fails, else it sleeps for `retry_ms` (ten minutes); older
+     * errors are dropped. Both times are at most a hundred years. */
     mf_message (*on_error)(mf_task *task, const mf_state *state, size_t *keep, void *payload);
     int max_errors;
     int64_t error_window_ms, retry_ms;
 
-    /* 10,000. A task whose state can be neither read nor written for now is given back after this
-     * long. */
+    /* 10,000; at most a day. A task whose state can be neither read nor written for now is given
+     * back after this long. */
     int release_pause_ms;
 
     /* May be NULL. Called once, when the consumer that took the handler is gone. */
@@ -161,8 +163,8 @@ typedef struct mf_state_options {
     }
 
 /* A handler for mf_consumer_options; the options are copied. mf_consumer_open refuses one whose
- * options break a rule (MF_EINVAL) or for which there was no memory (MF_ENOMEM), and a broker that
- * keeps no states (MF_ENOTSUP).
+ * options break a rule (MF_EINVAL, the text names it) or for which there was no memory (MF_ENOMEM),
+ * and a broker that keeps no states (MF_ENOTSUP).
  *
  * A task that starts goes on in the state that the broker has of it, or is runnable. Sleeping and
  * paused tasks are held, but run no code and have no thread. A message that comes while the handler

@@ -6,10 +6,10 @@
 #include <metafora/error.h>
 
 /* A balancer that could not be made has the error code (negative) as its version, and no slots;
- * mf_consumer_open refuses it with that code. */
-static inline mf_balancer mf__balancer_failed(int code)
+ * mf_consumer_open refuses it with that code, and with the text unless it is NULL. */
+static inline mf_balancer mf__balancer_failed(int code, const char *refusal)
 {
-    return (mf_balancer){.version = code};
+    return (mf_balancer){.version = code, .refusal = refusal};
 }
 
 #endif

@@ -384,10 +384,10 @@ static void free_fair(void *payload)
 mf_balancer mf_balancer_fair(double threshold)
 {
     if (!(threshold >= 1 && threshold <= 100))
-        return mf__balancer_failed(MF_EINVAL);
+        return mf__balancer_failed(MF_EINVAL, "threshold: not between 1 and 100");
     fair *me = calloc(1, sizeof *me);
     if (me == NULL)
-        return mf__balancer_failed(MF_ENOMEM);
+        return mf__balancer_failed(MF_ENOMEM, NULL);
     me->threshold = threshold;
     return (mf_balancer){
         .version = MF_BALANCER_VERSION,

@@ -126,12 +126,16 @@ static void free_resource(void *payload)
 mf_balancer mf_balancer_resource(mf_resource_report report, void *payload, int claim_percent,
                                  int release_percent)
 {
-    if (report == NULL || claim_percent < 1 || release_percent <= claim_percent ||
-        release_percent > 100)
-        return mf__balancer_failed(MF_EINVAL);
+    if (report == NULL)
+        return mf__balancer_failed(MF_EINVAL, "report: missing");
+    if (claim_percent < 1 || claim_percent > 99)
+        return mf__balancer_failed(MF_EINVAL, "claim_percent: not between 1 and 99");
+    if (release_percent <= claim_percent || release_percent > 100)
+        return mf__balancer_failed(MF_EINVAL,
+                                   "release_percent: not between claim_percent + 1 and 100");
     resource *me = malloc(sizeof *me);
     if (me == NULL)
-        return mf__balancer_failed(MF_ENOMEM);
+        return mf__balancer_failed(MF_ENOMEM, NULL);
     *me = (resource){
         .report = report,
         .payload = payload,

@@ -3,6 +3,8 @@
 
 #include "balancer/balancer.h"
 
+enum { MOST_MS = 3600000 };
+
 /* Refused tasks are asked about again one after another, at the pace of the claims; but each at
  * the latest after this long, since the others may be gone by then. */
 static const int64_t longest_wait_us = INT64_C(5000000);
@@ -42,11 +44,13 @@ static bool can_claim(void *payload, const mf_balance *balance, const char *task
 
 mf_balancer mf_balancer_sleep(int per_task_ms, int max_ms)
 {
-    if (per_task_ms < 0 || max_ms < 0)
-        return mf__balancer_failed(MF_EINVAL);
+    if (per_task_ms < 0 || per_task_ms > MOST_MS)
+        return mf__balancer_failed(MF_EINVAL, "per_task_ms: not between 0 and 3600000");
+    if (max_ms < 0 || max_ms > MOST_MS)
+        return mf__balancer_failed(MF_EINVAL, "max_ms: not between 0 and 3600000");
     sleeper *me = malloc(sizeof *me);
     if (me == NULL)
-        return mf__balancer_failed(MF_ENOMEM);
+        return mf__balancer_failed(MF_ENOMEM, NULL);
     *me = (sleeper){
         .per_task_us = (int64_t)per_task_ms * 1000,
         .max_us = (int64_t)max_ms * 1000,

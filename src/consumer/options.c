@@ -1,47 +1,109 @@
 /* The options of a consumer: defaults, and the rules for them. */
 #include <ctype.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "consumer/internal.h"
+#include "loop/thread.h"
 
 enum { lease_default_ms = 15000, lease_least_ms = 2000, lease_most_ms = 3600000 };
 enum { balance_default_ms = 15000, reconcile_default_ms = 10000, reclaim_default_ms = 2000 };
 enum { offers_default = 200000, restart_grace_default_ms = 60000 };
+enum { memory_most = 1 << 20 };
 
-static int check_range(const char *field, int64_t value, int64_t least, int64_t most,
-                       mf_error *error)
+/* The whole numbers of the options, in the order in which they are checked. */
+typedef struct range {
+    const char *field;
+    size_t offset;
+    int least, most;
+} range;
+
+#define RANGE(field, least, most)                                 \
+    {                                                             \
+#field, offsetof(mf_consumer_options, field), least, most \
+    }
+
+static const range ranges[] = {
+    RANGE(lease_ms, lease_least_ms, lease_most_ms),
+    RANGE(balance_interval_ms, 1, INT32_MAX),
+    RANGE(reconcile_interval_ms, 1, INT32_MAX),
+    RANGE(reclaim_delay_ms, 1, INT32_MAX),
+    RANGE(max_offers, 1, INT32_MAX),
+    RANGE(on_overrun, MF_OVERRUN_LOG, MF_OVERRUN_ABORT),
+    RANGE(restart_grace_ms, 1, INT32_MAX),
+    RANGE(max_moves, 0, INT32_MAX),
+};
+
+static int check_range(const char *field, int value, int least, int most, mf_error *error)
 {
     if (value >= least && value <= most)
         return MF_OK;
-    return mf_error_set(error, MF_EINVAL, "%s: %lld is not between %lld and %lld", field,
-                        (long long)value, (long long)least, (long long)most);
+    return mf_error_set(error, MF_EINVAL, "%s: %d is not between %d and %d", field, value, least,
+                        most);
+}
+
+static int check_numbers(const mf_consumer_options *o, mf_error *error)
+{
+    if (!(o->weight >= 0.001 && o->weight <= 1000000))
+        return mf_error_set(error, MF_EINVAL, "weight: %g is not between 0.001 and 1000000",
+                            o->weight);
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        const range *r = &ranges[i];
+        int value;
+        memcpy(&value, (const char *)o + r->offset, sizeof value);
+        if (check_range(r->field, value, r->least, r->most, error) != MF_OK)
+            return MF_EINVAL;
+    }
+    return check_range("stop_grace_ms", o->stop_grace_ms, 1, o->lease_ms / 2, error);
+}
+
+/* Of a handler or balancer that could not be made. */
+static int refuse(const char *field, int code, const char *refusal, mf_error *error)
+{
+    return mf_error_set(error, code, "%s: %s", field,
+                        refusal != NULL ? refusal : mf_strerror(code));
 }
 
 static int check_handler(const mf_handler *handler, mf_error *error)
 {
     if (handler->version < 0)
-        return mf_error_set(error, handler->version, "handler: %s", mf_strerror(handler->version));
+        return refuse("handler", handler->version, handler->refusal, error);
     if (handler->version != MF_HANDLER_VERSION)
         return mf_error_set(error, MF_EINVAL, "handler: version %d is not known", handler->version);
     bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
     bool blocking = handler->start == NULL && handler->stop == NULL && handler->run != NULL;
     if (!evented && !blocking)
         return mf_error_set(error, MF_EINVAL, "handler: needs either run, or both start and stop");
+    if (!mf__thread_stack_size_is_valid(handler->stack_size))
+        return mf_error_set(error, MF_EINVAL, "handler: " MF_STACK_SIZE_RULE);
+    if (handler->memory_size > memory_most)
+        return mf_error_set(error, MF_EINVAL, "handler: memory_size: more than %d", memory_most);
     return MF_OK;
 }
 
 static int check_balancer(const mf_balancer *balancer, mf_error *error)
 {
     if (balancer->version < 0)
-        return mf_error_set(error, balancer->version, "balancer: %s",
-                            mf_strerror(balancer->version));
+        return refuse("balancer", balancer->version, balancer->refusal, error);
     if (balancer->version != MF_BALANCER_VERSION)
         return mf_error_set(error, MF_EINVAL, "balancer: version %d is not known",
                             balancer->version);
     if (balancer->can_claim == NULL)
         return mf_error_set(error, MF_EINVAL, "balancer: can_claim is missing");
     return MF_OK;
+}
+
+static int check_place(const mf_consumer_options *o, mf_error *error)
+{
+    if (o->version != MF_CONSUMER_OPTIONS_VERSION)
+        return mf_error_set(error, MF_EINVAL, "options: version %d is not known", o->version);
+    if (o->loop == NULL)
+        return mf_error_set(error, MF_EINVAL, "loop: is required");
+    if (o->broker_handle != NULL && o->broker_handle->loop != o->loop)
+        return mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
+    return o->name != NULL ? mf_check_name("name", o->name, error) : MF_OK;
 }
 
 void mf__options_fill_in(mf_consumer_options *o)
@@ -74,32 +136,10 @@ int mf__options_check(const mf_consumer_options *o, mf_error *error)
 
     if (code == MF_OK)
         code = check_balancer(&o->balancer, error);
-    if (code == MF_OK && o->version != MF_CONSUMER_OPTIONS_VERSION)
-        code = mf_error_set(error, MF_EINVAL, "options: version %d is not known", o->version);
-    if (code == MF_OK && o->loop == NULL)
-        code = mf_error_set(error, MF_EINVAL, "loop: is required");
-    if (code == MF_OK && o->broker_handle != NULL && o->broker_handle->loop != o->loop)
-        code = mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
-    if (code == MF_OK && o->name != NULL)
-        code = mf_check_name("name", o->name, error);
-    if (code == MF_OK && !(o->weight >= 0.001 && o->weight <= 1000000))
-        code = mf_error_set(error, MF_EINVAL, "weight: not between 0.001 and 1,000,000");
     if (code == MF_OK)
-        code = check_range("lease_ms", o->lease_ms, lease_least_ms, lease_most_ms, error);
+        code = check_place(o, error);
     if (code == MF_OK)
-        code = check_range("stop_grace_ms", o->stop_grace_ms, 1, o->lease_ms / 2, error);
-    if (code == MF_OK)
-        code = check_range("balance_interval_ms", o->balance_interval_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("reconcile_interval_ms", o->reconcile_interval_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("reclaim_delay_ms", o->reclaim_delay_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("max_offers", o->max_offers, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("restart_grace_ms", o->restart_grace_ms, 1, INT32_MAX, error);
-    if (code == MF_OK)
-        code = check_range("max_moves", o->max_moves, 0, INT32_MAX, error);
+        code = check_numbers(o, error);
     return code;
 }
 

@@ -20,6 +20,13 @@ typedef struct mf__thread {
     mf_posted end;
 } mf__thread;
 
+#define MF_STACK_SIZE_RULE "stack_size: neither 0 nor between 16384 and 1073741824"
+/* For options that have one, to be refused by the rule. */
+static inline bool mf__thread_stack_size_is_valid(size_t size)
+{
+    return size == 0 || (size >= 16384 && size <= 1073741824);
+}
+
 /* `stack_size` in bytes; 0: 256 KiB. MF_ESYSTEM: nothing was started. */
 int mf__thread_start(mf__thread *me, mf_loop *loop, size_t stack_size, void (*run)(void *arg),
                      void (*ended)(void *arg), void *arg);

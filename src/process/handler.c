@@ -1,4 +1,5 @@
 /* The handler: its options, its guard, and the clock by which it tells the guard of renewals. */
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 
 /* On a machine with too much to do the guard may wait its turn for a while. */
 enum { LEAST_SILENT_MS = 5000, MOST_SILENT_MS = 30000 };
+
+enum { MOST_GRACE_MS = 86400000, LONGEST_PATH = PATH_MAX - 256 - 1 };
 
 /* Attaching: the loop and the lease are known when the first task starts. */
 
@@ -121,16 +124,31 @@ static void free_processes(void *payload)
     free(me);
 }
 
+/* A file in the directory has a name of up to 255 bytes. */
+static int check_path(const char *field, const char *path, mf_error *error)
+{
+    if (path == NULL)
+        return MF_OK;
+    if (*path == '\0')
+        return mf_error_set(error, MF_EINVAL, "%s: empty", field);
+    if (strlen(path) > LONGEST_PATH)
+        return mf_error_set(error, MF_EINVAL, "%s: longer than %d bytes", field, LONGEST_PATH);
+    return MF_OK;
+}
+
 static int check(const mf_process_options *options, mf_error *error)
 {
     if (options->version != MF_PROCESS_OPTIONS_VERSION)
         return mf_error_set(error, MF_EINVAL, "options: version %d is not known", options->version);
     if (options->stop_signal < 0 || options->stop_signal > SIGRTMAX)
-        return mf_error_set(error, MF_EINVAL, "stop_signal: %d is no signal", options->stop_signal);
-    if (options->stop_grace_ms < 0)
-        return mf_error_set(error, MF_EINVAL, "stop_grace_ms: %d is negative",
-                            options->stop_grace_ms);
-    return MF_OK;
+        return mf_error_set(error, MF_EINVAL, "stop_signal: %d is not between 1 and %d",
+                            options->stop_signal, SIGRTMAX);
+    if (options->stop_grace_ms < 0 || options->stop_grace_ms > MOST_GRACE_MS)
+        return mf_error_set(error, MF_EINVAL, "stop_grace_ms: %d is not between 1 and %d",
+                            options->stop_grace_ms, MOST_GRACE_MS);
+    if (check_path("output_directory", options->output_directory, error) != MF_OK)
+        return MF_EINVAL;
+    return check_path("event_log", options->event_log, error);
 }
 
 static int copy(const char **string)
@@ -211,7 +229,8 @@ static mf_handler make_stateful(mf__processes *me, const mf_state_options *state
     take_states(me, &own);
     mf_handler handler = mf_stateful_handler(&own);
     if (handler.version < 0)
-        mf_error_set(error, handler.version, "states: %s", mf_strerror(handler.version));
+        mf_error_set(error, handler.version, "states: %s",
+                     handler.refusal != NULL ? handler.refusal : mf_strerror(handler.version));
     return handler;
 }
 

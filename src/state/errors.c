@@ -2,12 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state/document.h"
 #include "state/machine.h"
 
 enum { max_errors_default = 8 };
 
 static const int64_t window_default_ms = INT64_C(4) * 3600 * 1000;
 static const int64_t retry_default_ms = INT64_C(600) * 1000;
+
+/* Each byte of a text may take six in JSON. */
+_Static_assert(MF_STATE_MOST_ERRORS *(6 * sizeof(((mf_message *)0)->error) + 2 * MF_TIME_SIZE) <
+                   MF_STATE_MAX_BYTES,
+               "a state with the most errors can be read again");
 
 static void keep_newest(mf_state *state, size_t keep)
 {
@@ -47,7 +53,7 @@ static mf_message decide(const mf_state_options *o, const mf_state *state, int64
     return mf_message_sleep_until(wall_us + retry_ms * 1000);
 }
 
-mf_message mf__errors_decide(mf__machine *me, const mf_state_options *options)
+static mf_message ask(mf__machine *me, const mf_state_options *options)
 {
     mf_loop *loop = mf__machine_task(me)->consumer->loop;
     size_t keep = me->state.error_count;
@@ -57,12 +63,21 @@ mf_message mf__errors_decide(mf__machine *me, const mf_state_options *options)
         message = options->on_error(mf__machine_task(me), &me->state, &keep, options->payload);
     else
         message = decide(options, &me->state, mf_loop_wall_us(loop), &keep);
-    keep_newest(&me->state, keep);
-    if (message.code != MF_MESSAGE_ERROR &&
-        !(message.code == MF_MESSAGE_SLEEP && message.has_until)) {
-        mf_log(loop, MF_LOG_ERROR, "state", "task %s: the error handler returned %s: failed",
-               mf_task_id(mf__machine_task(me)), mf_message_text(message.code));
-        message = mf_message_error("the error handler returned %s", mf_message_text(message.code));
-    }
+    keep_newest(&me->state, keep < MF_STATE_MOST_ERRORS ? keep : MF_STATE_MOST_ERRORS);
     return message;
+}
+
+int mf__errors_settle(mf__machine *me, const mf_state_options *options, const mf_time *now)
+{
+    mf_message decision = ask(me, options);
+    mf_error why;
+    int code = mf_state_apply(&me->state, &decision, now, &why);
+
+    if (code != MF_EINVAL)
+        return code;
+    decision = mf_message_error("the error handler returned %s: %s", mf_message_text(decision.code),
+                                why.text);
+    mf_log(mf__machine_task(me)->consumer->loop, MF_LOG_ERROR, "state", "task %s: %s: failed",
+           mf_task_id(mf__machine_task(me)), decision.error);
+    return mf_state_apply(&me->state, &decision, now, NULL);
 }

@@ -137,12 +137,6 @@ static bool leaves_state(const mf_message *message)
     return message->code == MF_MESSAGE_RELEASE || message->code == MF_MESSAGE_CHECKPOINT;
 }
 
-static int leave_fault(mf__machine *me, const mf_time *now)
-{
-    mf_message decision = mf__errors_decide(me, options_of(me));
-    return mf_state_apply(&me->state, &decision, now, NULL);
-}
-
 /* MF_OK, or MF_EINVAL: the message means nothing in this state, not even an error. */
 static int apply(mf__machine *me, const mf_message *message)
 {
@@ -156,7 +150,9 @@ static int apply(mf__machine *me, const mf_message *message)
                error.text);
         code = mf_state_apply(&me->state, &fault, &now, NULL);
     }
-    return code == MF_OK && me->state.code == MF_STATE_FAULT ? leave_fault(me, &now) : code;
+    if (code == MF_OK && me->state.code == MF_STATE_FAULT)
+        code = mf__errors_settle(me, options_of(me), &now);
+    return code;
 }
 
 /* A write that says nothing new is left out, but not a checkpoint that asks for one. */
@@ -254,7 +250,7 @@ static void leave_found_fault(mf__machine *me)
 {
     mf_time now = mf_time_from_wall_us(mf_loop_wall_us(loop_of(me)));
 
-    if (leave_fault(me, &now) == MF_OK)
+    if (mf__errors_settle(me, options_of(me), &now) == MF_OK)
         save(me);
     else
         give_up(me, mf_strerror(MF_ENOMEM));
@@ -411,25 +407,19 @@ static void free_stateful(void *payload)
     free(me);
 }
 
-static bool is_valid(const mf_state_options *o)
+static mf_handler refused(int code, const char *fault, const mf_state_options *options)
 {
-    bool blocking = o->run != NULL && o->start == NULL && o->on_message == NULL;
-    bool evented = o->run == NULL && o->start != NULL && o->on_message != NULL;
-
-    return o->version == MF_STATE_OPTIONS_VERSION && (blocking || evented) && o->max_errors >= 0 &&
-           o->error_window_ms >= 0 && o->retry_ms >= 0 && o->release_pause_ms >= 0;
+    return (mf_handler){
+        .version = code, .free = options->free, .payload = options->payload, .refusal = fault};
 }
 
 mf_handler mf_stateful_handler(const mf_state_options *options)
 {
-    mf__stateful *me = malloc(sizeof *me);
+    const char *fault = mf__state_options_fault(options);
+    mf__stateful *me = fault == NULL ? malloc(sizeof *me) : NULL;
 
-    if (me == NULL || !is_valid(options)) {
-        free(me);
-        return (mf_handler){.version = !is_valid(options) ? MF_EINVAL : MF_ENOMEM,
-                            .free = options->free,
-                            .payload = options->payload};
-    }
+    if (me == NULL)
+        return refused(fault != NULL ? MF_EINVAL : MF_ENOMEM, fault, options);
     me->options = *options;
     return (mf_handler){.version = MF_HANDLER_VERSION,
                         .start = start,

@@ -48,13 +48,20 @@ void mf__machine_not_received(mf__machine *me, const mf_message *message);
 /* The handler has returned. */
 void mf__machine_returned(mf__machine *me, const mf_message *message);
 
+/* options.c: the field and the rule that it breaks, or NULL. */
+const char *mf__state_options_fault(const mf_state_options *options);
+
 /* runner.c. MF_ENOMEM, MF_ESYSTEM. */
 int mf__runner_start(mf__machine *me, const mf_state_options *options);
 void mf__runner_tell(mf__runner *runner, const mf_message *message);
 /* The task has to stop: it asks for that itself. */
 void mf__runner_wake(mf__runner *runner);
 
-/* errors.c: the error handler of the options, or the default one. Trims the state's errors. */
-mf_message mf__errors_decide(mf__machine *me, const mf_state_options *options);
+/* errors.c: asks the error handler of the options, or the default one, and makes the fault what it
+ * says. Trims the state's errors. MF_ENOMEM: the state is a fault still. */
+int mf__errors_settle(mf__machine *me, const mf_state_options *options, const mf_time *now);
+
+/* So many fit into the largest document of a state. */
+#define MF_STATE_MOST_ERRORS 500
 
 #endif

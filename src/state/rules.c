@@ -83,6 +83,19 @@ static bool adds_error(const mf_state *state, const mf_message *message)
            (state->code != MF_STATE_FAULT || message->error[0] != '\0');
 }
 
+/* A time that cannot be written would keep the state from being stored for ever. */
+static int check_until(const mf_message *message, mf_error *error)
+{
+    char text[MF_TIME_SIZE];
+    mf_error why;
+
+    if (message->code == MF_MESSAGE_SLEEP && !message->has_until)
+        return mf_error_set(error, MF_EINVAL, "until: missing in a sleep message");
+    if (message->has_until && mf_time_format(text, &message->until, &why) != MF_OK)
+        return mf_error_set(error, MF_EINVAL, "until: %s", why.text);
+    return MF_OK;
+}
+
 int mf_state_apply(mf_state *state, const mf_message *message, const mf_time *now, mf_error *error)
 {
     const rule *r = find(state->code, message->code);
@@ -90,8 +103,8 @@ int mf_state_apply(mf_state *state, const mf_message *message, const mf_time *no
     if (r == NULL)
         return mf_error_set(error, MF_EINVAL, "message: %s is not for a task that is %s",
                             mf_message_text(message->code), mf_state_text(state->code));
-    if (message->code == MF_MESSAGE_SLEEP && !message->has_until)
-        return mf_error_set(error, MF_EINVAL, "until: missing in a sleep message");
+    if (check_until(message, error) != MF_OK)
+        return MF_EINVAL;
     if (adds_error(state, message) && add_error(state, message, now) != MF_OK)
         return mf_error_set(error, MF_ENOMEM, "state: out of memory");
     set_until(state, message);

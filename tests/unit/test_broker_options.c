@@ -170,7 +170,21 @@ static const options_case options_cases[] = {
      "reply_timeout_ms: not a number from 1 to 3600000"},
     {{.version = 1, .name_space = "ns", .wait_replicas = -1},
      "wait_replicas: not a number from 0 to 100"},
+    {{.version = 1, .name_space = "ns", .connect_timeout_ms = 3600001},
+     "connect_timeout_ms: not a number from 1 to 3600000"},
+    {{.version = 1, .name_space = "ns", .reply_timeout_ms = -1},
+     "reply_timeout_ms: not a number from 1 to 3600000"},
+    {{.version = 1, .name_space = "ns", .wait_replicas = 101},
+     "wait_replicas: not a number from 0 to 100"},
+    {{.version = 1, .name_space = "ns", .max_crashes = -2},
+     "max_crashes: not a number from -1 to 1000"},
+    {{.version = 1, .name_space = "ns", .max_crashes = 1001},
+     "max_crashes: not a number from -1 to 1000"},
     {{.version = 1, .name_space = "ns", .tls_ca_file = ""}, "tls_ca_file: empty"},
+    {{.version = 1, .name_space = "ns", .tls_cert_file = "", .tls_key_file = "k"},
+     "tls_cert_file: empty"},
+    {{.version = 1, .name_space = "ns", .tls_cert_file = "c", .tls_key_file = ""},
+     "tls_key_file: empty"},
     {{.version = 1, .name_space = "ns", .tls_cert_file = "c"},
      "tls_key_file: missing, tls_cert_file needs it"},
     {{.version = 1, .name_space = "ns", .tls_key_file = "k"},
@@ -187,6 +201,25 @@ static void test_bad_options(void **state)
         assert_string_equal(error.text, options_cases[i].error);
         assert_null(opened_url);
     }
+}
+
+/* What is just within the bounds is taken. */
+static void test_bounds(void **state)
+{
+    static const mf_broker_options good[] = {
+        {.version = 1, .name_space = "ns", .connect_timeout_ms = 1, .reply_timeout_ms = 1},
+        {.version = 1,
+         .name_space = "ns",
+         .connect_timeout_ms = 3600000,
+         .reply_timeout_ms = 3600000,
+         .wait_replicas = 100,
+         .max_crashes = 1000},
+        {.version = 1, .name_space = "ns", .max_crashes = -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_int_equal(open_with("rec://h", &good[i], NULL), MF_OK);
 }
 
 /* No options and no loop are refused like any other bad argument. */
@@ -216,10 +249,10 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),    cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_default_url), cmocka_unit_test(test_bad_urls),
-        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_missing_arguments),
-        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_versions),          cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_default_url),       cmocka_unit_test(test_bad_urls),
+        cmocka_unit_test(test_bad_options),       cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_missing_arguments), cmocka_unit_test(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

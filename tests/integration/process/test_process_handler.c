@@ -397,23 +397,38 @@ static void count_free(void *payload)
 static void test_refusals(void **state)
 {
     handler_fixture *f = *state;
-    mf_process_options good = MF_PROCESS_OPTIONS_INIT, bad[4];
+    mf_process_options good = MF_PROCESS_OPTIONS_INIT, bad[9];
     mf_state_options states = MF_STATE_OPTIONS_INIT;
-    static const char *const texts[] = {"options: version 9", "stop_signal: 1000",
-                                        "stop_grace_ms: -1", "event_log: /no/such/events: No such"};
+    static const char *const texts[] = {"options: version 9",
+                                        "stop_signal: 1000",
+                                        "stop_grace_ms: -1 is not between 1 and 86400000",
+                                        "event_log: /no/such/events: No such",
+                                        "stop_signal: -1 is not between 1 and",
+                                        "stop_grace_ms: 86400001 is not",
+                                        "output_directory: empty",
+                                        "output_directory: longer than 3839 bytes",
+                                        "event_log: empty"};
+    char long_path[3841];
     mf_error error;
     int freed = 0;
 
     (void)f;
     good.free = count_free;
     good.payload = &freed;
-    for (int i = 0; i < 4; i++)
+    memset(long_path, 'x', 3840);
+    long_path[3840] = '\0';
+    for (int i = 0; i < 9; i++)
         bad[i] = good;
     bad[0].version = 9;
     bad[1].stop_signal = 1000;
     bad[2].stop_grace_ms = -1;
     bad[3].event_log = "/no/such/events";
-    for (int i = 0; i < 4; i++) {
+    bad[4].stop_signal = -1;
+    bad[5].stop_grace_ms = 86400001;
+    bad[6].output_directory = "";
+    bad[7].output_directory = long_path;
+    bad[8].event_log = "";
+    for (int i = 0; i < 9; i++) {
         int version = mf_process_handler(&bad[i], &error).version;
         assert_int_equal(version, error.code);
         assert_int_equal(strncmp(error.text, texts[i], strlen(texts[i])), 0);
@@ -424,8 +439,9 @@ static void test_refusals(void **state)
     states.payload = &freed;
     mf_handler refused = mf_process_stateful_handler(&good, &states, &error);
     assert_int_equal(refused.version, MF_EINVAL);
+    assert_string_equal(error.text, "states: max_errors: not between 0 and 500");
     refused.free(refused.payload);
-    assert_int_equal(freed, 6);
+    assert_int_equal(freed, 11);
     assert_int_equal(handler_child(""), 0);
 }
 
