@@ -4,6 +4,7 @@
 #define MF_TESTS_ETCD_SERVER_H
 
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "process.h"
 

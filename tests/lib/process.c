@@ -189,6 +189,13 @@ static bool await_readable(int first, int second, int64_t until_ms)
     return count > 0;
 }
 
+bool process_has_ended(process *p)
+{
+    if (p->pid != 0 && waitpid(p->pid, &p->status, WNOHANG) == p->pid)
+        p->pid = 0;
+    return p->pid == 0;
+}
+
 bool process_await_end(process *p, int timeout_ms)
 {
     if (p->pid == 0)

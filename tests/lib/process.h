@@ -34,6 +34,9 @@ void process_outrank_others(void);
 /* Starts argv[0], looked for in PATH; argv ends with NULL. Its output is appended to `output`. */
 void process_start(process *p, const char *const *argv, const char *output);
 
+/* Whether it has ended, or never ran; waits for nothing. */
+bool process_has_ended(process *p);
+
 /* Waits for its end; returns whether it came within the time. */
 bool process_await_end(process *p, int timeout_ms);
 

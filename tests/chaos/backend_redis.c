@@ -1,0 +1,102 @@
+/* One Redis, whose every write is on disk when it is answered. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backend.h"
+#include "redis_server.h"
+
+static void *start(void)
+{
+    return redis_server_start(&(redis_server_options){.persistent = true});
+}
+
+static void stop(void *servers)
+{
+    redis_server_free(servers);
+}
+
+static int port(void *servers, int server)
+{
+    (void)server;
+    return ((redis_server *)servers)->port;
+}
+
+static void url(void *servers, const int *ports, char *out, size_t size)
+{
+    (void)servers;
+    snprintf(out, size, "redis://127.0.0.1:%d", ports[0]);
+}
+
+/* A moment's fault: how many clients or scripts it befell. */
+static long long strike(redis_server *server, fault_kind kind)
+{
+    if (kind == SERVER_CLIENTS)
+        return redis_server_integer(server, "CLIENT KILL TYPE normal SKIPME yes");
+    if (kind == SERVER_SUBSCRIBERS)
+        return redis_server_integer(server, "CLIENT KILL TYPE pubsub");
+    long long scripts = redis_server_info(server, "number_of_cached_scripts");
+    redis_server_do(server, "SCRIPT FLUSH");
+    return scripts;
+}
+
+static bool begin(void *servers, const planned_fault *fault)
+{
+    redis_server *server = servers;
+
+    switch (fault->kind) {
+    case SERVER_PAUSE:
+        redis_server_pause(server);
+        return true;
+    case SERVER_KILL:
+        redis_server_kill(server);
+        return true;
+    case SERVER_STOP:
+        redis_server_stop(server);
+        return true;
+    case SERVER_MEMORY:
+        redis_server_do(server, "CONFIG SET maxmemory 1");
+        return true;
+    case SERVER_NO_WRITES:
+        redis_server_do(server, "CONFIG SET min-replicas-to-write 1");
+        return true;
+    default:
+        return strike(server, fault->kind) > 0;
+    }
+}
+
+static void end(void *servers, const planned_fault *fault)
+{
+    redis_server *server = servers;
+
+    switch (fault->kind) {
+    case SERVER_PAUSE:
+        redis_server_resume(server);
+        return;
+    case SERVER_KILL:
+    case SERVER_STOP:
+        redis_server_restart(server);
+        return;
+    case SERVER_MEMORY:
+        redis_server_do(server, "CONFIG SET maxmemory 0");
+        return;
+    case SERVER_NO_WRITES:
+        redis_server_do(server, "CONFIG SET min-replicas-to-write 0");
+        return;
+    default:
+        return;
+    }
+}
+
+const backend backend_redis = {
+    .name = "redis",
+    .servers = 1,
+    .faults = FAULT(SERVER_PAUSE) | FAULT(SERVER_KILL) | FAULT(SERVER_STOP) | FAULT(SERVER_MEMORY) |
+              FAULT(SERVER_NO_WRITES) | FAULT(SERVER_SCRIPTS) | FAULT(SERVER_CLIENTS) |
+              FAULT(SERVER_SUBSCRIBERS),
+    .start = start,
+    .free = stop,
+    .port = port,
+    .url = url,
+    .begin = begin,
+    .end = end,
+};
