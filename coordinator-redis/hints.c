@@ -324,8 +324,8 @@ static bool on_reply(mf_link *link, const mf_value *value, void *arg)
     }
     mf_error why;
     if (value->type == MF_VALUE_ERROR) {
-        bool drop;
-        mf__server_error("subscribe", value->text, &drop, &why);
+        mf_server_state state;
+        mf__server_error("subscribe", value->text, &state, &why);
     } else {
         mf_error_set(&why, MF_EPROTO, "%s: subscribe: the answer is not understood",
                      mf__link_peer(link));

@@ -19,6 +19,9 @@ typedef enum step {
     STEP_READY
 } step;
 
+/* A connection that was of use for so long was a good one. */
+enum { LASTING_US = 1000000 };
+
 struct mf_link {
     mf_loop *loop;
     mf_link_settings *settings;
@@ -29,6 +32,9 @@ struct mf_link {
     mf_parts scratch;
     step step;      /* the next one to be answered */
     size_t refused; /* servers in a row that are not fit for use */
+    /* Some servers are fit by all that they say of themselves and fail the first write. */
+    bool relapsed;    /* it was dropped soon after it was ready */
+    int64_t ready_us; /* when it became ready */
     bool no_aof;
 
     /* That it lives. */
@@ -186,26 +192,42 @@ static int check_type(mf_link *link, const mf_value *value, mf_error *error)
                         mf__connection_peer(link->connection), link->settings->tasks_key);
 }
 
-/* What a user is not permitted to ask is not known, and said so; what has to be permitted fails. */
+/* What a user is not permitted to ask, or a server does not know, can be done without. */
+static bool is_optional(step s, const char *text)
+{
+    bool denied = strncmp(text, "NOPERM", 6) == 0;
+
+    switch (s) {
+    case STEP_NAME:
+    case STEP_SAVE:
+        return denied || strncasecmp(text, "ERR unknown", 11) == 0;
+    default:
+        return s == STEP_INFO && denied;
+    }
+}
+
 static int check_error(mf_link *link, const char *text, mf_error *error)
 {
     static const char *const names[] = {"AUTH", "SELECT",     "CLIENT SETNAME",
                                         "INFO", "CONFIG GET", "TYPE"};
     const char *peer = mf__connection_peer(link->connection);
     char what[160];
-    bool drop;
+    mf_server_state state;
 
-    if (link->step == STEP_NAME || link->step == STEP_SAVE)
-        return MF_OK;
     snprintf(what, sizeof what, "%.140s: %s", peer, names[link->step]);
-    int code = mf__server_error(what, text, &drop, error);
-    if (link->step == STEP_INFO && code == MF_EREFUSED && strncmp(text, "NOPERM", 6) == 0) {
-        if (!link->settings->warned)
+    int code = mf__server_error(what, text, &state, error);
+    if (is_optional(link->step, text)) {
+        if (link->step == STEP_INFO && !link->settings->warned)
             mf_log(link->loop, MF_LOG_WARN, "redis", "%s: the server's settings are not checked",
                    error->text);
-        link->settings->warned = true;
+        link->settings->warned |= link->step == STEP_INFO;
         return MF_OK;
     }
+    if (state == MF_SERVER_MOVED)
+        return mf_error_set(error, MF_EREFUSED,
+                            "%s: this node of a cluster does not serve the namespace (%s): use "
+                            "redis+cluster://",
+                            peer, text);
     if (code == MF_EPROTO && (link->step == STEP_AUTH || link->step == STEP_SELECT))
         error->code = code = MF_EREFUSED;
     return code;
@@ -237,7 +259,9 @@ static void take_step(mf_link *link, const mf_value *value)
     if (link->step < STEP_READY)
         return;
     link->refused = 0;
-    mf__connection_healthy(link->connection);
+    link->ready_us = mf_loop_now_us(link->loop);
+    if (!link->relapsed)
+        mf__connection_healthy(link->connection);
     link->events->ready(link, link->arg);
 }
 
@@ -299,6 +323,13 @@ static bool try_next(mf_link *link, bool unfit)
     return true;
 }
 
+/* A server that is dropped again and again as soon as it is ready is not healthy: the pauses
+ * between attempts go on growing until one has lasted. */
+static bool has_lasted(const mf_link *link)
+{
+    return link->step == STEP_READY && mf_loop_now_us(link->loop) - link->ready_us >= LASTING_US;
+}
+
 static void on_down(mf_connection *connection, const mf_error *why, void *arg)
 {
     mf_link *link = arg;
@@ -306,6 +337,8 @@ static void on_down(mf_connection *connection, const mf_error *why, void *arg)
     bool had_reader = link->reader != NULL;
 
     (void)connection;
+    if (was_ready)
+        link->relapsed = !has_lasted(link);
     mf__reader_free(link->reader);
     link->reader = NULL;
     link->step = STEP_AUTH;
@@ -327,6 +360,10 @@ static void on_timer(void *arg)
     start_timer(link);
     if (!mf__connection_is_up(link->connection))
         return;
+    if (link->relapsed && has_lasted(link)) {
+        link->relapsed = false;
+        mf__connection_healthy(link->connection);
+    }
     if (link->owed > 0) {
         size_t pending = evbuffer_get_length(mf__connection_output(link->connection));
         if (pending < link->pending && pending > 0)

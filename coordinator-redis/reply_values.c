@@ -125,6 +125,21 @@ static void *create_nil(const redisReadTask *task)
     return value;
 }
 
+#if HIREDIS_MAJOR >= 1
+/* Kinds of RESP3, which is not asked for: a server that sends them is understood all the same. */
+
+static void *create_double(const redisReadTask *task, double number, char *text, size_t length)
+{
+    (void)number;
+    return create_string(task, text, length);
+}
+
+static void *create_bool(const redisReadTask *task, int truth)
+{
+    return create_integer(task, truth != 0);
+}
+#endif
+
 static void free_nothing(void *object)
 {
     (void)object;
@@ -135,6 +150,10 @@ static redisReplyObjectFunctions functions = {
     .createArray = create_array,
     .createInteger = create_integer,
     .createNil = create_nil,
+#if HIREDIS_MAJOR >= 1
+    .createDouble = create_double,
+    .createBool = create_bool,
+#endif
     .freeObject = free_nothing,
 };
 

@@ -229,13 +229,18 @@ void mf__redis_misunderstood(mf_redis *redis, mf_request *request)
 static void take_error(mf_redis *redis, mf_request *request, const char *text)
 {
     const mf_operation *operation = request->driver;
+    const char *peer = mf__link_peer(redis->link);
     char what[160];
-    bool drop;
+    mf_server_state state;
+    mf_error why;
 
-    snprintf(what, sizeof what, "%.120s: %s", mf__link_peer(redis->link), operation->what);
-    mf__server_error(what, text, &drop, &request->error);
-    if (drop)
-        mf__link_fail(redis->link, &request->error);
+    snprintf(what, sizeof what, "%.120s: %s", peer, operation->what);
+    mf__server_error(what, text, &state, &request->error);
+    if (state == MF_SERVER_FIT)
+        return;
+    /* Whichever request meets it, it is one trouble, and logged as one. */
+    mf_error_set(&why, request->error.code, "%s: %s", peer, text);
+    mf__link_fail(redis->link, &why);
 }
 
 static bool is_unknown_script(const mf_request *request, const mf_value *value)

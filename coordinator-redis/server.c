@@ -63,48 +63,45 @@ int mf__server_check(const char *info, const char *peer, mf_error *error)
 typedef struct meaning {
     const char *prefix;
     int code;
-    bool drop;
+    mf_server_state state;
 } meaning;
 
-/* By the first word of the reply. Those that drop come and go with the server's state; none of them
- * comes after a part of a request was executed. */
+/* By the first words of the reply. What makes a server unfit comes and goes, and never comes after
+ * a part of a request was executed. Some are greetings: the answer to whatever was sent first. */
 static const meaning meanings[] = {
-    {"NOSESSION", MF_ENOSESSION, false},
-    {"STALE", MF_ESTALE, false},
-    {"DAMAGED", MF_EDAMAGED, false},
-    {"WRONGTYPE", MF_EDAMAGED, false},
-    {"LOADING", MF_EUNREACHABLE, true},
-    {"MASTERDOWN", MF_EUNREACHABLE, true},
-    {"READONLY", MF_EUNREACHABLE, true},
-    {"BUSY", MF_EUNREACHABLE, true},
-    {"MISCONF", MF_EUNREACHABLE, true},
-    {"NOREPLICAS", MF_EUNREACHABLE, true},
-    {"CLUSTERDOWN", MF_EUNREACHABLE, true},
-    {"TRYAGAIN", MF_EUNREACHABLE, true},
-    {"ERR max number of clients reached", MF_EUNREACHABLE, true},
-    {"ERR Script killed", MF_EUNREACHABLE, false},
-    {"OOM", MF_EREFUSED, false},
-    {"NOAUTH", MF_EREFUSED, false},
-    {"NOPERM", MF_EREFUSED, false},
-    {"WRONGPASS", MF_EREFUSED, false},
-    {"MOVED", MF_EREFUSED, false},
-    {"ASK", MF_EREFUSED, false},
+    {"NOSESSION", MF_ENOSESSION, MF_SERVER_FIT},
+    {"STALE", MF_ESTALE, MF_SERVER_FIT},
+    {"DAMAGED", MF_EDAMAGED, MF_SERVER_FIT},
+    {"WRONGTYPE", MF_EDAMAGED, MF_SERVER_FIT},
+    {"LOADING", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"MASTERDOWN", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"READONLY", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"BUSY", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"MISCONF", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"NOREPLICAS", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"CLUSTERDOWN", MF_EUNREACHABLE, MF_SERVER_UNFIT},
+    {"ERR max number of clients", MF_EUNREACHABLE, MF_SERVER_UNFIT}, /* a greeting */
+    {"DENIED", MF_EREFUSED, MF_SERVER_UNFIT},                        /* protected mode: another */
+    {"ERR Script killed", MF_EUNREACHABLE, MF_SERVER_FIT},
+    {"OOM", MF_EREFUSED, MF_SERVER_FIT},
+    {"NOAUTH", MF_EREFUSED, MF_SERVER_FIT},
+    {"NOPERM", MF_EREFUSED, MF_SERVER_FIT},
+    {"WRONGPASS", MF_EREFUSED, MF_SERVER_FIT},
+    {"MOVED", MF_EUNREACHABLE, MF_SERVER_MOVED},
+    {"TRYAGAIN", MF_EUNREACHABLE, MF_SERVER_MOVING},
+    {"ASK", MF_EUNREACHABLE, MF_SERVER_MOVING},
 };
 
-int mf__server_error(const char *what, const char *reply, bool *drop, mf_error *error)
+int mf__server_error(const char *what, const char *reply, mf_server_state *state, mf_error *error)
 {
-    *drop = false;
+    *state = MF_SERVER_FIT;
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
         const meaning *m = &meanings[i];
         size_t length = strlen(m->prefix);
         if (strncmp(reply, m->prefix, length) != 0 ||
             (reply[length] != ' ' && reply[length] != '\0'))
             continue;
-        *drop = m->drop;
-        if (m->code == MF_EREFUSED && (*reply == 'M' || *reply == 'A'))
-            return mf_error_set(error, m->code,
-                                "%s: this node of the cluster does not serve the namespace: %s",
-                                what, reply);
+        *state = m->state;
         return mf_error_set(error, m->code, "%s: %s", what, reply);
     }
     return mf_error_set(error, MF_EPROTO, "%s: %s", what, reply);

@@ -13,8 +13,16 @@ int mf__server_check(const char *info, const char *peer, mf_error *error);
 /* True when INFO says that an append-only file is kept. */
 bool mf__server_has_aof(const char *info);
 
-/* What an error reply means. Returns the code, writes "what: the server's text" to `error`. *drop
- * is true when the server is of no use for now, so that the connection should be dropped. */
-int mf__server_error(const char *what, const char *reply, bool *drop, mf_error *error);
+/* What an error reply says of the server. */
+typedef enum mf_server_state {
+    MF_SERVER_FIT,   /* nothing: the error is the request's */
+    MF_SERVER_UNFIT, /* of no use for now: the connection should be dropped */
+    MF_SERVER_MOVED, /* another node of the cluster serves the namespace */
+    MF_SERVER_MOVING /* the namespace's slot is being moved: ask again soon */
+} mf_server_state;
+
+/* What an error reply means. Returns the code, writes "what: the server's text" to `error`. Where
+ * the state is not fit, the request was not executed. */
+int mf__server_error(const char *what, const char *reply, mf_server_state *state, mf_error *error);
 
 #endif

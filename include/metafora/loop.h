@@ -27,7 +27,7 @@ struct event_base;
 MF_EXPORT int mf_loop_new(mf_loop **out, mf_error *error);
 
 /* A loop on a libevent base that the program runs itself. `base` is borrowed and must outlive the
- * loop; it must have been made for use with threads if mf_loop_post is to be called from others. */
+ * loop. It need not have been made for use with threads. */
 MF_EXPORT int mf_loop_from_event_base(mf_loop **out, struct event_base *base, mf_error *error);
 
 /* Runs until mf_loop_stop. May be called again afterwards. */

@@ -174,7 +174,8 @@ typedef struct mf_state_options {
 MF_EXPORT mf_handler mf_stateful_handler(const mf_state_options *options);
 
 /* Waits for a message, at most `timeout_ms` (negative: without limit); true when there is one. Once
- * the task has to stop it is always release. For the thread of a blocking handler. */
+ * the task has to stop it is always release. For the thread that runs the task; on any other it
+ * returns false at once. */
 MF_EXPORT bool mf_task_receive(mf_task *task, int timeout_ms, mf_message *message);
 
 /* Ends the run of an evented handler. Loop thread only, once for each start, also from inside start

@@ -52,7 +52,8 @@ MF_EXPORT mf_stop_reason mf_task_stop_reason(const mf_task *task);
 MF_EXPORT mf_consumer *mf_task_consumer(const mf_task *task);
 
 /* Waits until the task is asked to stop, at most `timeout_ms` (negative: without limit).
- * Returns mf_task_stopping. For blocking handlers, on their own thread; returns at once elsewhere.
+ * Returns mf_task_stopping. For blocking handlers, on the thread that runs the task. Anywhere else,
+ * the loop's thread and a handler's further threads included, it does not wait but returns at once.
  */
 MF_EXPORT bool mf_task_wait_stop(mf_task *task, int timeout_ms);
 

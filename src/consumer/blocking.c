@@ -10,11 +10,15 @@ struct mf__blocking {
     mf_outcome outcome;
 };
 
+/* Whose thread this is. */
+static _Thread_local const mf_task *own_task;
+
 static void run(void *arg)
 {
     mf__blocking *blocking = arg;
     const mf_handler *handler = &blocking->task->consumer->handler;
 
+    own_task = blocking->task;
     blocking->outcome = handler->run(blocking->task, handler->payload);
 }
 
@@ -53,9 +57,12 @@ void mf__blocking_stop(mf_task *task)
         mf__thread_wake(&task->blocking->thread);
 }
 
-/* Until a stop is asked for, the time is over, or the lease comes near its end unrenewed. */
-bool mf__blocking_wait(mf_task *task, int timeout_ms)
+/* Until a stop is asked for, the time is over, or the lease comes near its end unrenewed. Another
+ * thread is not woken, and may be the loop's: it does not wait. */
+bool mf_task_wait_stop(mf_task *task, int timeout_ms)
 {
+    if (task != own_task)
+        return mf_task_stopping(task);
     mf__thread *thread = &task->blocking->thread;
     mf_consumer *me = task->consumer;
     int64_t end_us =

@@ -157,7 +157,6 @@ mf_stop_reason mf__task_stop_reason(const mf_task *task);
 /* blocking.c: the adapter for handlers that run on a thread of their own. */
 int mf__blocking_start(mf_task *task);
 void mf__blocking_stop(mf_task *task);
-bool mf__blocking_wait(mf_task *task, int timeout_ms);
 
 /* balancing.c */
 int mf__balancing_start(mf_consumer *me);

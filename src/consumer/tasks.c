@@ -289,11 +289,6 @@ mf_consumer *mf_task_consumer(const mf_task *task)
     return task->consumer;
 }
 
-bool mf_task_wait_stop(mf_task *task, int timeout_ms)
-{
-    return task->blocking != NULL ? mf__blocking_wait(task, timeout_ms) : mf_task_stopping(task);
-}
-
 void mf_task_set_data(mf_task *task, void *data)
 {
     task->data = data;

@@ -97,7 +97,7 @@ static void post(mf_loop *loop, mf_posted *posted)
     loop->posted_tail = &posted->next;
     /* Woken under the lock: once it is released the loop may run the call and be freed. */
     if (first)
-        loop->backend->wake(loop);
+        loop->backend->wake_from_afar(loop);
     pthread_mutex_unlock(&loop->lock);
 }
 

@@ -16,8 +16,10 @@ typedef struct mf_loop_backend {
     int64_t (*wall_us)(mf_loop *loop);
     /* Be sure to call mf__loop_turn at `due_us` at the latest (INT64_MAX: no timer is running). */
     void (*wake_at)(mf_loop *loop, int64_t due_us);
-    /* Be sure to call mf__loop_turn soon. Any thread. */
+    /* Be sure to call mf__loop_turn soon. */
     void (*wake)(mf_loop *loop);
+    /* The same from any thread. */
+    void (*wake_from_afar)(mf_loop *loop);
     void (*run)(mf_loop *loop);
     void (*stop)(mf_loop *loop);
     int (*on_signal)(mf_loop *loop, int signal_number, void (*fn)(void *arg), void *arg);

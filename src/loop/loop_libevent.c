@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -24,6 +26,8 @@ typedef struct libevent_loop {
     bool owns_base;
     struct event *timer;
     struct event *wake;
+    int knocks; /* an eventfd: what other threads write to */
+    struct event *knock;
     signal_watch signals[NSIG];
 } libevent_loop;
 
@@ -70,11 +74,30 @@ static void wake(mf_loop *loop)
     event_active(self(loop)->wake, EV_READ, 0);
 }
 
+/* Without libevent's locks, which the program's base may not have. */
+static void wake_from_afar(mf_loop *loop)
+{
+    uint64_t one = 1;
+
+    /* It can only fail when it is full, and then the loop is woken already. */
+    if (write(self(loop)->knocks, &one, sizeof one) < 0)
+        return;
+}
+
 static void on_turn(evutil_socket_t descriptor, short what, void *arg)
 {
     (void)descriptor;
     (void)what;
     mf__loop_turn(arg);
+}
+
+static void on_knock(evutil_socket_t descriptor, short what, void *arg)
+{
+    uint64_t count;
+
+    (void)what;
+    if (read(descriptor, &count, sizeof count) == sizeof count)
+        mf__loop_turn(arg);
 }
 
 static void run(mf_loop *loop)
@@ -124,6 +147,10 @@ static void free_loop(mf_loop *loop)
         event_free(me->timer);
     if (me->wake != NULL)
         event_free(me->wake);
+    if (me->knock != NULL)
+        event_free(me->knock);
+    if (me->knocks >= 0)
+        close(me->knocks);
     if (me->owns_base && me->base != NULL)
         event_base_free(me->base);
     mf__loop_clear(loop);
@@ -135,6 +162,7 @@ static const mf_loop_backend backend = {
     .wall_us = wall_us,
     .wake_at = wake_at,
     .wake = wake,
+    .wake_from_afar = wake_from_afar,
     .run = run,
     .stop = stop,
     .on_signal = on_signal,
@@ -153,7 +181,11 @@ static int make(mf_loop **out, struct event_base *base, bool owns_base, mf_error
     me->base = base;
     me->timer = event_new(base, -1, 0, on_turn, me);
     me->wake = event_new(base, -1, 0, on_turn, me);
-    if (me->timer == NULL || me->wake == NULL) {
+    me->knocks = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (me->knocks >= 0)
+        me->knock = event_new(base, me->knocks, EV_READ | EV_PERSIST, on_knock, me);
+    if (me->timer == NULL || me->wake == NULL || me->knock == NULL ||
+        event_add(me->knock, NULL) != 0) {
         free_loop(&me->loop);
         return mf_error_set(error, MF_ENOMEM, "loop: out of memory");
     }

@@ -14,6 +14,7 @@
 #include "net/stream.h"
 
 #define CONNECT_TIMEOUT_MS 5000
+#define REPEAT_US 60000000
 /* What the deadline's timer reads at most before it declares the peer dead, in turns of a read. */
 #define LAST_READS 64
 /* The timers always run, for a timer that is started may find no memory: this far is never. */
@@ -57,7 +58,9 @@ struct mf_connection {
     int64_t expected_us, expected_within_us; /* 0: nothing is owed */
 
     mf_error logged; /* the last trouble, not to be repeated at every attempt */
-    unsigned depth;  /* callbacks from the loop that we are in */
+    int64_t logged_us;
+    unsigned repeats; /* of it since it was logged */
+    unsigned depth;   /* callbacks from the loop that we are in */
     bool closed;
 };
 
@@ -118,13 +121,23 @@ static void quiet(mf_connection *connection)
     mf__stream_close(&connection->stream);
 }
 
+/* A trouble that goes on is told once, and once a minute that it does. */
 static void log_trouble(mf_connection *connection, const mf_error *why)
 {
+    int64_t now = mf_loop_now_us(connection->loop);
     bool repeated = strcmp(connection->logged.text, why->text) == 0;
+    char times[32] = "";
 
-    mf_log(connection->loop, repeated ? MF_LOG_DEBUG : MF_LOG_WARN, connection->subsystem, "%s",
-           why->text);
+    connection->repeats = repeated ? connection->repeats + 1 : 0;
+    if (repeated && now - connection->logged_us >= REPEAT_US)
+        snprintf(times, sizeof times, " (%u times)", connection->repeats);
+    mf_log(connection->loop, repeated && *times == '\0' ? MF_LOG_DEBUG : MF_LOG_WARN,
+           connection->subsystem, "%s%s", why->text, times);
+    if (repeated && *times == '\0')
+        return;
     connection->logged = *why;
+    connection->logged_us = now;
+    connection->repeats = 0;
 }
 
 static void next_endpoint(mf_connection *connection, size_t tried, int64_t pause_us)

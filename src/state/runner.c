@@ -12,9 +12,14 @@ struct mf__runner {
     bool has_message; /* not received yet */
 };
 
+/* Whose thread this is; NULL: none's. */
+static _Thread_local mf__runner *own_runner;
+
 static void run(void *arg)
 {
     mf__runner *me = arg;
+
+    own_runner = me;
     me->result = me->options->run(mf__machine_task(me->machine), me->options->payload);
 }
 
@@ -80,12 +85,12 @@ static bool take(mf__runner *me, mf_message *message)
 /* Until a message is there, the time is over, or the lease comes near its end unrenewed. */
 bool mf_task_receive(mf_task *task, int timeout_ms, mf_message *message)
 {
-    mf__runner *me = ((mf__machine *)mf_task_memory(task))->runner;
+    mf__runner *me = own_runner;
     mf_loop *loop = task->consumer->loop;
     int64_t end_us = timeout_ms < 0 ? INT64_MAX : mf_loop_now_us(loop) + (int64_t)timeout_ms * 1000;
     bool taken;
 
-    if (me == NULL)
+    if (me == NULL || mf__machine_task(me->machine) != task)
         return false;
     pthread_mutex_lock(&me->thread.lock);
     while (!(taken = take(me, message))) {

@@ -279,6 +279,41 @@ static void test_wait_replicas(void **state)
     assert_int_equal(driver_done(&f->handle, &f->session, &claim), MF_OK);
 }
 
+/* A server that is fit by all it says and refuses every write is not asked again at once: the
+ * pauses grow although each handshake succeeds, and it is logged once. Once it takes writes all is
+ * well. */
+static void test_refused_writes(void **state)
+{
+    redis_link *f = *state;
+
+    redis_link_start(f, "min-replicas-to-write 1\n", NULL);
+    assert_int_equal(redis_link_ask(f, f->server->url), MF_EUNREACHABLE);
+    redis_link_assert_says(f, "NOREPLICAS");
+    driver_watch(&f->handle, NULL);
+    for (int64_t start_ms = clock_ms(); clock_ms() - start_ms < 3000;) {
+        if (f->handle.up)
+            assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_EUNREACHABLE);
+        else
+            driver_run_ms(&f->handle, 5);
+    }
+    assert_in_range(f->handle.ups, 2, 12);
+    assert_int_equal(redis_link_logged(f, "NOREPLICAS"), 1);
+    redis_server_do(f->server, "CONFIG SET min-replicas-to-write 0");
+    driver_await(&f->handle, &f->handle.ups, f->handle.ups + !f->handle.up);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_OK);
+}
+
+/* A server that takes no more clients says so to the first request, whatever that is. */
+static void test_too_many_clients(void **state)
+{
+    redis_link *f = *state;
+
+    redis_link_start(f, "maxclients 1\n", NULL);
+    redis_server_do(f->server, "PING");
+    assert_int_equal(redis_link_ask(f, f->server->url), MF_EUNREACHABLE);
+    redis_link_assert_says(f, "max number of clients");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +332,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_demoted, redis_link_setup, redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_failover, redis_link_setup, redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_failover_loses_claims, redis_link_setup,
+                                        redis_link_teardown),
+        cmocka_unit_test_setup_teardown(test_refused_writes, redis_link_setup, redis_link_teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_clients, redis_link_setup,
                                         redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_wait_replicas, redis_link_setup, redis_link_teardown),
     };

@@ -18,6 +18,9 @@ static void on_log(mf_log_level level, const char *subsystem, const char *text, 
 
     (void)level;
     (void)subsystem;
+    f->lines++;
+    if (strlen(f->log) + strlen(text) + 2 < sizeof f->log)
+        strcat(strcat(f->log, text), "\n");
     f->warnings += strstr(text, "tasks will be lost on a restart") != NULL;
 }
 
@@ -45,6 +48,8 @@ int redis_link_teardown(void **state)
         proxy_free(f->proxy);
     redis_server_free(f->server);
     redis_server_free(f->other);
+    redis_sentinels_free(f->sentinels);
+    redis_cluster_free(f->cluster);
     free(f);
     return 0;
 }
@@ -69,6 +74,15 @@ void redis_link_join(redis_link *f, const char *url)
     driver_watch(&f->handle, &f->session);
     assert_int_equal(f->handle.ups, 1);
     assert_int_equal(driver_join(&f->handle, &f->session), MF_OK);
+}
+
+unsigned redis_link_logged(const redis_link *f, const char *text)
+{
+    unsigned count = 0;
+
+    for (const char *at = f->log; (at = strstr(at, text)) != NULL; at += strlen(text))
+        count++;
+    return count;
 }
 
 void redis_link_assert_says(const redis_link *f, const char *text)

@@ -108,6 +108,7 @@ static const mf_loop_backend backend = {
     .wall_us = wall_us,
     .wake_at = wake_at,
     .wake = wake,
+    .wake_from_afar = wake,
     .run = run,
     .stop = stop,
     .on_signal = on_signal,
