@@ -67,15 +67,15 @@ typedef struct mf_claim {
     uint32_t slot; /* in lease->claims */
     uint8_t state;
     uint8_t outcome;
-    bool repeated; /* an earlier try of the request under way had no answer */
-    bool lost;     /* the broker said that it is not ours */
+    uint8_t life;      /* of what was granted */
+    bool repeated : 1; /* an earlier try of the request under way had no answer */
     struct mf_claim *next, *previous;
 } mf_claim;
 
 /* Claims that are renewed together. The core makes and fills it. */
 typedef struct mf_lease {
     mf_claim **claims;
-    size_t count;
+    size_t count;   /* with those that are renewed no more */
     uint64_t group; /* of all its claims */
     void *driver;   /* the driver's */
 } mf_lease;

@@ -68,7 +68,6 @@ static void on_granted(mf_coordinator *me, mf_claim *claim, int64_t sent_us)
         return;
     }
     claim->state = CLAIM_HELD;
-    claim->lost = false;
     mf__lease_grant(me, claim, deadline);
     me->events->granted(me->arg, claim, MF_OK);
 }
@@ -106,7 +105,8 @@ static void on_answer(batch *b, mf_claim *claim, int code)
  * that has kept the session, nobody else would make the task claimable again. */
 static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
 {
-    return claim->lost || (me->claiming_stopped && !me->joined && mf__lease_has_expired(claim));
+    return claim->life == CLAIM_LOST ||
+           (me->claiming_stopped && !me->joined && claim->life >= CLAIM_REMOVED);
 }
 
 static void ask_again(batch *b, int code)
@@ -192,12 +192,18 @@ static void drop_forfeited(mf_coordinator *me)
     }
 }
 
+static void drop_end(mf_coordinator *me, mf_claim *claim, int code)
+{
+    mf__claims_remove(claim->outcome == MF_DONE ? &me->finishing : &me->releasing, claim);
+    mf__lease_end(me, claim, code);
+}
+
 static void drop_late_ends(mf_coordinator *me, claim_list *queue)
 {
     for (mf_claim *claim = queue->first, *next; claim != NULL; claim = next) {
         next = claim->next;
         if (is_forfeited(me, claim))
-            mf__batch_drop_end(me, claim, MF_EUNREACHABLE);
+            drop_end(me, claim, MF_EUNREACHABLE);
     }
 }
 
@@ -251,10 +257,10 @@ void mf__coordinator_stop_claiming(mf_coordinator *me)
     mf_defer(me->loop, &me->pump_call);
 }
 
-void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code)
+void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim)
 {
-    mf__claims_remove(claim->outcome == MF_DONE ? &me->finishing : &me->releasing, claim);
-    mf__lease_end(me, claim, code);
+    if (claim->state == CLAIM_ENDING && is_forfeited(me, claim))
+        mf_defer(me->loop, &me->pump_call);
 }
 
 void mf__batch_drop_all(mf_coordinator *me)
@@ -263,7 +269,7 @@ void mf__batch_drop_all(mf_coordinator *me)
     drop_forfeited(me);
     mf__state_drop_all(me);
     while (me->finishing.first != NULL)
-        mf__batch_drop_end(me, me->finishing.first, MF_EUNREACHABLE);
+        drop_end(me, me->finishing.first, MF_EUNREACHABLE);
     while (me->releasing.first != NULL)
-        mf__batch_drop_end(me, me->releasing.first, MF_EUNREACHABLE);
+        drop_end(me, me->releasing.first, MF_EUNREACHABLE);
 }

@@ -4,11 +4,28 @@
 
 #include "coordinator/internal.h"
 
+static const int64_t first_pause_us = 50000, most_pause_us = 5000000;
+
 /* The broker's clock and ours may run at speeds that differ by 1 %, and a clock may be read late.
  */
 static int64_t margin_of(int64_t lease_us)
 {
     return lease_us / 50 + 5000;
+}
+
+int64_t mf__jitter(mf_loop *loop, int64_t us)
+{
+    return us - us / 5 + (int64_t)(mf_loop_random(loop) % (uint64_t)(us * 2 / 5 + 1));
+}
+
+int64_t mf__pause_us(mf_coordinator *me, unsigned failures)
+{
+    int64_t most = me->lease_us / 8 < most_pause_us ? me->lease_us / 8 : most_pause_us;
+    int64_t pause = first_pause_us;
+
+    while (--failures > 0 && pause < most)
+        pause *= 2;
+    return mf__jitter(me->loop, pause < most ? pause : most);
 }
 
 int mf__coordinator_open(mf_coordinator **out, mf_broker *broker,

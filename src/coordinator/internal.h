@@ -7,6 +7,15 @@
 /* A claim's way: wanted -> asked -> held -> ending -> told. */
 enum claim_state { CLAIM_IDLE, CLAIM_WANTED, CLAIM_ASKED, CLAIM_HELD, CLAIM_ENDING, CLAIM_TOLD };
 
+/* The life of what was granted, until it has been ended. The first two are renewed. */
+enum claim_life {
+    CLAIM_FIRM,
+    CLAIM_EXPIRING, /* within stop_grace of its deadline, and the consumer knows */
+    CLAIM_REMOVED,  /* its task was: in force until its deadline */
+    CLAIM_OVER,     /* its deadline has passed */
+    CLAIM_LOST      /* the broker said that it is not ours: its deadline was then, at the latest */
+};
+
 typedef struct claim_list {
     mf_claim *first, *last;
 } claim_list;
@@ -80,16 +89,14 @@ void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
 void mf__lease_renew_all(mf_coordinator *me);
 /* Hands the claim back to the consumer with the answer to its end, once no renewal names it. */
 void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code);
-/* Nothing renews it: its deadline has passed, or its task was removed. */
-bool mf__lease_has_expired(const mf_claim *claim);
 void mf__leases_free(mf_coordinator *me);
 
 /* batch.c */
 void mf__claims_append(claim_list *list, mf_claim *claim);
 void mf__claims_remove(claim_list *list, mf_claim *claim);
 void mf__batch_start(mf_coordinator *me);
-/* Answers a claim whose end has not been sent and can no longer be. */
-void mf__batch_drop_end(mf_coordinator *me, mf_claim *claim, int code);
+/* The lease of a claim that is being ended is over. */
+void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim);
 /* Answers all that has not been sent. */
 void mf__batch_drop_all(mf_coordinator *me);
 
@@ -109,5 +116,8 @@ void mf__reconcile_stop(mf_coordinator *me);
 
 /* `us` give or take a fifth. */
 int64_t mf__jitter(mf_loop *loop, int64_t us);
+/* How long to wait after so many failures in a row (1 and on): longer each time, up to a small part
+ * of the lease, and jittered. */
+int64_t mf__pause_us(mf_coordinator *me, unsigned failures);
 
 #endif

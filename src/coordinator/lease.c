@@ -1,4 +1,9 @@
-/* Leases: claims that are renewed together, and what happens when they cannot be. */
+/* Leases: claims that are renewed together, and what happens when they cannot be.
+ *
+ * A claim stays in its lease, with a deadline of its own, until it has been ended: also one that is
+ * renewed no more since its task was removed, another node has it, or its time is up. So the lease
+ * needs two timers for all: one for the renewal that the claim with the earliest deadline needs,
+ * one for what the consumer has to be told next. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -9,11 +14,10 @@ struct lease {
     mf_coordinator *coordinator;
     lease *next, *previous;
     mf_timer renew_timer, deadline_timer;
-    mf_renew_request renew; /* renew.count names the claims that a renewal under way covers */
-    int64_t deadline_us;    /* the earliest of its claims' */
+    mf_renew_request renew; /* renew.count: what a renewal under way covers, from the first on */
+    int64_t asked_us;       /* since when the renewal is under way */
+    unsigned refusals;      /* in a row */
     bool renewing, renew_again;
-    bool expiring; /* the consumer was told to stop its tasks */
-    bool expired;
     claim_list ended; /* endings that wait for the renewal under way, which still names them */
 };
 
@@ -60,36 +64,33 @@ void mf__leases_free(mf_coordinator *me)
         free_lease(me->leases);
 }
 
+static void put(lease *l, size_t slot, mf_claim *claim)
+{
+    l->head.claims[slot] = claim;
+    claim->slot = (uint32_t)slot;
+}
+
 /* Takes the claim out of its lease; the lease itself goes with its last claim. */
 static void detach(mf_claim *claim)
 {
     lease *l = lease_of(claim);
-    mf_claim *last = l->head.claims[--l->head.count];
 
-    l->head.claims[claim->slot] = last;
-    last->slot = claim->slot;
+    put(l, claim->slot, l->head.claims[--l->head.count]);
     claim->lease = NULL;
     if (l->head.count == 0 && !l->renewing)
         free_lease(l);
-    else if (l->coordinator->filling == NULL && !l->expiring)
+    else if (l->coordinator->filling == NULL)
         l->coordinator->filling = l;
-}
-
-bool mf__lease_has_expired(const mf_claim *claim)
-{
-    return claim->lease == NULL || ((const lease *)claim->lease)->expired;
 }
 
 static bool is_being_renewed(mf_claim *claim)
 {
-    return claim->lease != NULL && lease_of(claim)->renewing &&
-           claim->slot < lease_of(claim)->renew.count;
+    return lease_of(claim)->renewing && claim->slot < lease_of(claim)->renew.count;
 }
 
 static void answer_end(mf_coordinator *me, mf_claim *claim, int code)
 {
-    if (claim->lease != NULL)
-        detach(claim);
+    detach(claim);
     claim->state = CLAIM_IDLE;
     me->events->ended(me->arg, claim, code);
 }
@@ -105,72 +106,87 @@ void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code)
 
 /* Deadlines. */
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the consumer has to be told of the claim next; INT64_MAX: never. */
+static int64_t next_event_us(const mf_coordinator *me, const mf_claim *claim)
+{
+    if (claim->life >= CLAIM_OVER)
+        return INT64_MAX;
+    return claim->life == CLAIM_FIRM ? claim->deadline_us - me->grace_us : claim->deadline_us;
+}
+
 static void arm_deadline(lease *l)
 {
     mf_coordinator *me = l->coordinator;
-    int64_t due = l->expiring ? l->deadline_us : l->deadline_us - me->grace_us;
+    int64_t due = INT64_MAX;
 
-    if (l->expired)
+    for (size_t i = 0; i < l->head.count; i++)
+        due = earlier(due, next_event_us(me, l->head.claims[i]));
+    if (due == INT64_MAX)
         mf_timer_stop(me->loop, &l->deadline_timer);
     else
         mf_timer_start(me->loop, &l->deadline_timer, due);
 }
 
-/* The consumer only queues what it decides, so the lease stays as it is meanwhile. */
-static void tell_expiring(lease *l)
-{
-    mf_coordinator *me = l->coordinator;
+/* The consumer only queues what it decides, so the lease stays as it is in these. */
 
-    l->expiring = true;
-    if (me->filling == l)
-        me->filling = NULL;
-    for (size_t i = 0; i < l->head.count; i++)
-        if (l->head.claims[i]->state == CLAIM_HELD)
-            me->events->lost(me->arg, l->head.claims[i], MF_STOP_EXPIRING);
+static void tell_expiring(mf_coordinator *me, mf_claim *claim)
+{
+    claim->life = CLAIM_EXPIRING;
+    if (claim->state == CLAIM_HELD)
+        me->events->lost(me->arg, claim, MF_STOP_EXPIRING);
 }
 
-static void tell_expired(lease *l)
+static void tell_over(mf_coordinator *me, mf_claim *claim)
 {
-    mf_coordinator *me = l->coordinator;
-
-    l->expired = true;
-    mf_timer_stop(me->loop, &l->renew_timer);
-    for (size_t i = 0; i < l->head.count; i++)
-        if (l->head.claims[i]->state == CLAIM_HELD)
-            me->events->expired(me->arg, l->head.claims[i], l->deadline_us);
-}
-
-/* While draining, endings that wait for a broker that does not answer need wait no longer: it would
- * refuse them. The lease may be gone afterwards. */
-static void drop_unsent_ends(lease *l)
-{
-    mf_coordinator *me = l->coordinator;
-
-    for (size_t i = l->head.count; i-- > 0 && me->claiming_stopped && !me->joined;) {
-        bool last = l->head.count == 1;
-        if (l->head.claims[i]->state == CLAIM_ENDING)
-            mf__batch_drop_end(me, l->head.claims[i], MF_EUNREACHABLE);
-        if (last)
-            return;
-    }
+    claim->life = CLAIM_OVER;
+    if (claim->state == CLAIM_HELD)
+        me->events->expired(me->arg, claim, claim->deadline_us);
+    else
+        mf__batch_lease_over(me, claim);
 }
 
 static void on_deadline_timer(void *arg)
 {
     lease *l = arg;
-    int64_t now = mf_loop_now_us(l->coordinator->loop);
+    mf_coordinator *me = l->coordinator;
+    int64_t now = mf_loop_now_us(me->loop);
 
-    if (!l->expiring && now >= l->deadline_us - l->coordinator->grace_us)
-        tell_expiring(l);
-    if (now < l->deadline_us) {
-        arm_deadline(l);
-        return;
+    for (size_t i = 0; i < l->head.count; i++) {
+        mf_claim *claim = l->head.claims[i];
+        if (claim->life == CLAIM_FIRM && next_event_us(me, claim) <= now)
+            tell_expiring(me, claim);
+        if (next_event_us(me, claim) <= now)
+            tell_over(me, claim);
     }
-    tell_expired(l);
-    drop_unsent_ends(l);
+    arm_deadline(l);
 }
 
 /* Renewal. */
+
+static bool is_renewed(const mf_claim *claim)
+{
+    return claim->life == CLAIM_FIRM || claim->life == CLAIM_EXPIRING;
+}
+
+/* What is renewed goes to the front, where the driver looks for it; returns how many these are. */
+static size_t sort_out(lease *l)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < l->head.count; i++) {
+        mf_claim *claim = l->head.claims[i];
+        if (!is_renewed(claim))
+            continue;
+        put(l, i, l->head.claims[count]);
+        put(l, count++, claim);
+    }
+    return count;
+}
 
 static void renew(lease *l)
 {
@@ -180,10 +196,12 @@ static void renew(lease *l)
         l->renew_again = true;
         return;
     }
-    if (!me->joined || l->expired || l->head.count == 0)
+    l->renew.count = me->joined ? sort_out(l) : 0;
+    if (l->renew.count == 0)
         return;
+    mf_timer_stop(me->loop, &l->renew_timer);
     l->renewing = true;
-    l->renew.count = l->head.count;
+    l->asked_us = mf_loop_now_us(me->loop);
     l->renew.lost_count = 0;
     me->in_flight++;
     me->broker->operations->renew(me->broker, &l->renew);
@@ -194,62 +212,73 @@ static void on_renew_timer(void *arg)
     renew(arg);
 }
 
-static void arm_renewal(lease *l, int64_t sent_us)
+/* A third of the lease after the claim was last renewed; for one that was granted late, at once. */
+static int64_t renewal_due_us(const mf_coordinator *me, int64_t deadline_us)
 {
-    mf_timer_start(l->coordinator->loop, &l->renew_timer, sent_us + l->coordinator->lease_us / 3);
+    return deadline_us + me->margin_us - me->lease_us + me->lease_us / 3;
 }
 
-/* Claims that joined the lease while the renewal was under way keep their own, earlier deadline. */
+static void arm_renewal(lease *l)
+{
+    int64_t deadline = INT64_MAX;
+
+    for (size_t i = 0; i < l->head.count; i++)
+        if (is_renewed(l->head.claims[i]))
+            deadline = earlier(deadline, l->head.claims[i]->deadline_us);
+    if (deadline != INT64_MAX)
+        mf_timer_start(l->coordinator->loop, &l->renew_timer,
+                       renewal_due_us(l->coordinator, deadline));
+}
+
+/* One whose deadline has passed while the answer was on its way stays over: its interval has ended.
+ * Claims that joined the lease meanwhile keep their own, earlier deadline. */
 static void prolong(lease *l, int64_t sent_us)
 {
     mf_coordinator *me = l->coordinator;
     int64_t deadline = sent_us + me->lease_us - me->margin_us;
+    bool firm = mf_loop_now_us(me->loop) < deadline - me->grace_us;
 
-    l->deadline_us = deadline;
-    for (size_t i = 0; i < l->head.count; i++) {
+    for (size_t i = 0; i < l->renew.count; i++) {
         mf_claim *claim = l->head.claims[i];
-        if (i < l->renew.count && !claim->lost)
-            set_deadline(claim, deadline);
-        else if (!claim->lost && claim->deadline_us < l->deadline_us)
-            l->deadline_us = claim->deadline_us;
+        if (!is_renewed(claim))
+            continue;
+        set_deadline(claim, deadline);
+        if (firm)
+            claim->life = CLAIM_FIRM;
     }
-    if (mf_loop_now_us(me->loop) < l->deadline_us - me->grace_us)
-        l->expiring = false;
-    arm_deadline(l);
-    arm_renewal(l, sent_us);
 }
 
-static void mark_lost(lease *l)
+/* In force until its deadline: a task that is submitted anew waits for it. */
+static void tell_removed(mf_coordinator *me, mf_claim *claim)
+{
+    if (is_renewed(claim))
+        claim->life = CLAIM_REMOVED;
+    if (claim->state == CLAIM_HELD)
+        me->events->lost(me->arg, claim, MF_STOP_DELETED);
+}
+
+/* The consumer may end it at once when it is told to stop. */
+static void tell_lost(mf_coordinator *me, mf_claim *claim)
+{
+    bool over = claim->life >= CLAIM_OVER;
+
+    claim->life = CLAIM_LOST;
+    set_deadline(claim, earlier(claim->deadline_us, mf_loop_now_us(me->loop)));
+    if (claim->state == CLAIM_HELD)
+        me->events->lost(me->arg, claim, MF_STOP_LOST);
+    if (claim->state == CLAIM_HELD && !over)
+        me->events->expired(me->arg, claim, claim->deadline_us);
+}
+
+/* To those that are being ended the answer to their ending tells. */
+static void tell_what_is_lost(lease *l)
 {
     for (size_t i = 0; i < l->renew.lost_count; i++) {
-        assert(l->renew.lost[i].index < l->renew.count);
-        l->head.claims[l->renew.lost[i].index]->lost = true;
-    }
-}
-
-/* From the highest index down, so that the places of those still to come do not change. */
-static void take_out_lost(lease *l)
-{
-    mf_coordinator *me = l->coordinator;
-
-    for (size_t i = l->renew.lost_count; i-- > 0;) {
-        mf_lost_claim *lost = &l->renew.lost[i];
+        const mf_lost_claim *lost = &l->renew.lost[i];
+        assert(lost->index < l->renew.count);
         mf_claim *claim = l->head.claims[lost->index];
-        claim->lost = lost->code != MF_EGONE;
-        if (claim->state != CLAIM_HELD)
-            continue; /* the answer to its ending tells */
-        detach(claim);
-        if (claim->lost)
-            set_deadline(claim, 0);
-        me->events->lost(me->arg, claim, claim->lost ? MF_STOP_LOST : MF_STOP_DELETED);
+        (lost->code == MF_EGONE ? tell_removed : tell_lost)(l->coordinator, claim);
     }
-}
-
-static int by_index(const void *a, const void *b)
-{
-    size_t x = ((const mf_lost_claim *)a)->index;
-    size_t y = ((const mf_lost_claim *)b)->index;
-    return (x > y) - (x < y);
 }
 
 static void answer_ended(lease *l)
@@ -261,6 +290,16 @@ static void answer_ended(lease *l)
     }
 }
 
+static void on_renewal_refused(lease *l, const mf_error *why)
+{
+    mf_coordinator *me = l->coordinator;
+
+    mf_log(me->loop, MF_LOG_ERROR, "coordinator", "%zu claims not renewed: %s", l->renew.count,
+           why->text);
+    mf_timer_start(me->loop, &l->renew_timer,
+                   mf_loop_now_us(me->loop) + mf__pause_us(me, ++l->refusals));
+}
+
 static void on_renewed(mf_request *request)
 {
     lease *l = request->arg;
@@ -269,18 +308,16 @@ static void on_renewed(mf_request *request)
 
     me->in_flight--;
     if (code == MF_OK) {
+        l->refusals = 0;
         mf__session_was_renewed(me, request->sent_us);
-        mark_lost(l);
-        if (!l->expired)
-            prolong(l, request->sent_us);
-        qsort(l->renew.lost, l->renew.lost_count, sizeof *l->renew.lost, by_index);
-        take_out_lost(l);
+        tell_what_is_lost(l);
+        prolong(l, request->sent_us);
+        arm_deadline(l);
+        arm_renewal(l);
     } else if (mf_error_is_transient(code)) {
         mf__session_broken(me);
     } else {
-        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "%zu claims not renewed: %s", l->renew.count,
-               request->error.text);
-        arm_renewal(l, mf_loop_now_us(me->loop));
+        on_renewal_refused(l, &request->error);
     }
     answer_ended(l);
     l->renewing = false;
@@ -302,13 +339,12 @@ void mf__lease_renew_all(mf_coordinator *me)
 void mf__coordinator_check(mf_coordinator *me, mf_claim *claim)
 {
     (void)me;
-    if (claim->lease != NULL)
-        renew(lease_of(claim));
+    renew(lease_of(claim));
 }
 
 /* Granting. */
 
-static lease *new_lease(mf_coordinator *me, uint64_t group, int64_t deadline_us)
+static lease *new_lease(mf_coordinator *me, uint64_t group)
 {
     size_t size = me->broker->max_lease;
     lease *l = calloc(1, sizeof *l);
@@ -324,7 +360,6 @@ static lease *new_lease(mf_coordinator *me, uint64_t group, int64_t deadline_us)
     l->head.claims = claims;
     l->head.group = group;
     l->coordinator = me;
-    l->deadline_us = deadline_us;
     l->renew.request = (mf_request){.done = on_renewed, .arg = l};
     l->renew.session = &me->session;
     l->renew.lease = &l->head;
@@ -332,40 +367,53 @@ static lease *new_lease(mf_coordinator *me, uint64_t group, int64_t deadline_us)
     mf_timer_init(&l->renew_timer, on_renew_timer, l);
     mf_timer_init(&l->deadline_timer, on_deadline_timer, l);
     link_lease(me, l);
-    arm_deadline(l);
-    arm_renewal(l, deadline_us - me->lease_us + me->margin_us);
     return l;
 }
 
+/* A renewal under way does not cover the claim: it must leave time for another one, if both take as
+ * long as the time between two. */
+static bool can_wait(const lease *l, int64_t deadline_us)
+{
+    const mf_coordinator *me = l->coordinator;
+    return !l->renewing || l->asked_us + 2 * (me->lease_us / 3) <= deadline_us - me->grace_us;
+}
+
+static bool suits(const lease *l, const mf_claim *claim, int64_t deadline_us)
+{
+    return l->head.group == claim->group && l->head.count < l->coordinator->broker->max_lease &&
+           can_wait(l, deadline_us);
+}
+
 /* The lease that was filled last is nearly always the one. */
-static lease *lease_with_room(mf_coordinator *me, uint64_t group)
+static lease *lease_for(mf_coordinator *me, const mf_claim *claim, int64_t deadline_us)
 {
     lease *l = me->filling;
 
-    if (l != NULL && l->head.group == group && l->head.count < me->broker->max_lease)
+    if (l != NULL && suits(l, claim, deadline_us))
         return l;
     for (l = me->leases; l != NULL; l = l->next)
-        if (l->head.group == group && l->head.count < me->broker->max_lease && l->head.count > 0 &&
-            !l->expiring && !l->expired)
+        if (suits(l, claim, deadline_us))
             return l;
-    return NULL;
+    return new_lease(me, claim->group);
+}
+
+static void start_earlier(mf_loop *loop, mf_timer *timer, int64_t due_us)
+{
+    if (timer->heap_slot == 0 || due_us < timer->due_us)
+        mf_timer_start(loop, timer, due_us);
 }
 
 void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
 {
-    lease *l = lease_with_room(me, claim->group);
+    lease *l = lease_for(me, claim, deadline_us);
 
-    set_deadline(claim, deadline_us);
-    if (l == NULL)
-        l = new_lease(me, claim->group, deadline_us);
-    me->filling = l;
     if (l == NULL)
         abort(); /* no memory to renew what the broker has just granted */
+    me->filling = l;
     claim->lease = &l->head;
-    claim->slot = (uint32_t)l->head.count;
-    l->head.claims[l->head.count++] = claim;
-    if (deadline_us < l->deadline_us) {
-        l->deadline_us = deadline_us;
-        arm_deadline(l);
-    }
+    claim->life = CLAIM_FIRM;
+    set_deadline(claim, deadline_us);
+    put(l, l->head.count++, claim);
+    start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim));
+    start_earlier(me->loop, &l->renew_timer, renewal_due_us(me, deadline_us));
 }

@@ -13,11 +13,6 @@ static const int holder_renewals_of_life = 2;
 static const int64_t rejoin_pause_us = 50000;
 static const int64_t refused_pause_us = 1000000;
 
-int64_t mf__jitter(mf_loop *loop, int64_t us)
-{
-    return us - us / 5 + (int64_t)(mf_loop_random(loop) % (uint64_t)(us * 2 / 5 + 1));
-}
-
 static void fail(mf_coordinator *me, const mf_error *why)
 {
     if (me->failed || me->closing)
