@@ -87,7 +87,9 @@ typedef struct mf_deferred {
 
 MF_EXPORT void mf_deferred_init(mf_deferred *deferred, void (*fn)(void *arg), void *arg);
 
-/* Queues the call once; calling again before it ran changes nothing. Runs before timers and I/O. */
+/* Queues the call once; calling again before it ran changes nothing. Runs soon, before timers and
+ * I/O that are due later; one that is queued by a deferred call runs after those that are due now.
+ */
 MF_EXPORT void mf_defer(mf_loop *loop, mf_deferred *deferred);
 
 /* Takes the call back. Harmless when it is not queued. */

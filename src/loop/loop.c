@@ -278,10 +278,26 @@ static void run_posted(mf_loop *loop)
     }
 }
 
+/* Moves all that is queued behind the head `to`. */
+static void take_deferred(mf_loop *loop, mf_deferred *to)
+{
+    *to = loop->deferred;
+    if (mf__loop_has_deferred(loop))
+        to->next->previous = to->previous->next = to;
+    else
+        to->next = to->previous = to;
+    loop->deferred.next = loop->deferred.previous = &loop->deferred;
+}
+
+/* One round: those that are queued now. What they queue in their turn waits for the next one, so
+ * that a chain of calls without an end keeps neither timers nor I/O from theirs. */
 static void run_deferred(mf_loop *loop)
 {
-    while (mf__loop_has_deferred(loop)) {
-        mf_deferred *deferred = loop->deferred.next;
+    mf_deferred round;
+
+    take_deferred(loop, &round);
+    while (round.next != &round) {
+        mf_deferred *deferred = round.next;
         mf_deferred_cancel(loop, deferred);
         deferred->fn(deferred->arg);
     }
@@ -302,4 +318,6 @@ void mf__loop_turn(mf_loop *loop)
     loop->in_turn = false;
     loop->armed_us = INT64_MIN;
     arm(loop);
+    if (mf__loop_has_deferred(loop))
+        loop->backend->wake(loop);
 }
