@@ -58,20 +58,33 @@ static void settle(mf_client *client, mf_call *call)
     if (call->left != 0 || call->finished)
         return;
     call->finished = true;
-    LL_APPEND2(client->finished, call, next_finished);
+    *client->finished_end = call;
+    client->finished_end = &call->next_finished;
     mf_defer(client->broker->loop, &client->finish);
+}
+
+/* Those that have ended by now: what the callbacks start may end at once, and waits for the next
+ * time, so that the loop goes on. */
+static mf_call *take_finished(mf_client *client)
+{
+    mf_call *first = client->finished;
+
+    client->finished = NULL;
+    client->finished_end = &client->finished;
+    return first;
 }
 
 static void finish(void *arg)
 {
     mf_client *client = arg;
+    mf_call *call = take_finished(client);
 
-    while (client->finished != NULL) {
-        mf_call *call = client->finished;
-        LL_DELETE2(client->finished, call, next_finished);
+    while (call != NULL) {
+        mf_call *next = call->next_finished;
         DL_DELETE(client->calls, call);
         call_back(client, call);
         free(call);
+        call = next;
     }
     if (client->waited_serial != 0 && !waited_calls_left(client))
         mf_loop_stop(client->broker->loop);
@@ -311,6 +324,7 @@ int mf_client_open(mf_client **out, mf_broker *broker, mf_error *error)
     client->watcher = (mf_watcher){
         .link = on_link,
     };
+    client->finished_end = &client->finished;
     mf_timer_init(&client->tick, tick, client);
     mf_deferred_init(&client->finish, finish, client);
     broker->operations->watch(broker, &client->watcher);

@@ -84,7 +84,7 @@ struct mf_client {
     mf_timer tick; /* runs while work is parked */
     mf_deferred finish;
     mf_call *calls; /* by serial */
-    mf_call *finished;
+    mf_call *finished, **finished_end;
     mf_work *ready, *parked;
     size_t under_way;
     uint64_t serial;

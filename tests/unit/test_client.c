@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -635,6 +636,72 @@ static void call_from_a_callback(void **state)
     assert_int_equal(f->codes[1], MF_OK);
 }
 
+static void count_call(const mf_error *error, const mf_item_result *items, size_t count, void *arg)
+{
+    fixture *f = arg;
+
+    (void)items;
+    (void)count;
+    note(f, error);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+/* Very many calls that end together cost the loop no more than a look at each. */
+static void many_calls_fail_at_once(void **state)
+{
+    enum { CALLS = 100000 };
+    fixture *f = *state;
+
+    run_ms(f, 10);
+    lossy_link(f->broker, false);
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(mf_client_submit(f->client, f->tasks, 1, count_call, f, NULL), MF_OK);
+    double before = cpu_seconds();
+    run_ms(f, 31000);
+    assert_int_equal(f->calls, CALLS);
+    assert_int_equal(f->error.code, MF_EUNREACHABLE);
+    assert_true(cpu_seconds() - before < 5);
+}
+
+static void call_again(const mf_error *error, const mf_item_result *items, size_t count, void *arg)
+{
+    enum { BOUND = 1000000 };
+    fixture *f = arg;
+
+    (void)items;
+    note(f, error);
+    if (count == 0 && f->calls < BOUND)
+        mf_client_submit(f->client, f->tasks, 0, call_again, f, NULL);
+}
+
+static void take_note(void *arg)
+{
+    fixture *f = arg;
+
+    f->count = (size_t)f->calls;
+    f->calls = 1000000; /* ends the chain */
+}
+
+/* Callbacks that make calls which end at once, on and on, keep no timer from firing. */
+static void chained_calls_let_timers_fire(void **state)
+{
+    fixture *f = *state;
+    mf_timer timer;
+
+    mf_timer_init(&timer, take_note, f);
+    call_again(NULL, NULL, 0, f);
+    assert_int_equal(mf_timer_start(f->loop, &timer, mf_loop_now_us(f->loop)), MF_OK);
+    run_ms(f, 1);
+    assert_in_range(f->count, 1, 10);
+}
+
 /* Callers that do not care about the outcome pass no callback. */
 static void without_callbacks(void **state)
 {
@@ -703,6 +770,8 @@ int main(void)
         TEST(close_with_results),
         TEST(wait_returns_the_first_error),
         TEST(call_from_a_callback),
+        TEST(many_calls_fail_at_once),
+        TEST(chained_calls_let_timers_fire),
         TEST(without_callbacks),
         TEST(real_loop),
     };
