@@ -12,6 +12,7 @@ typedef struct backend {
     const char *name; /* as on the command line */
     int servers;
     fault_set faults; /* of its servers */
+    fault_set losses; /* those of them that may take back what was acknowledged in their time */
 
     /* What it returns is the first argument of all others. What cannot be done ends the program. */
     void *(*start)(void);
@@ -25,6 +26,6 @@ typedef struct backend {
     void (*end)(void *servers, const planned_fault *fault);
 } backend;
 
-extern const backend backend_redis, backend_etcd, backend_etcd3;
+extern const backend backend_redis, backend_redis_lossy, backend_etcd, backend_etcd3;
 
 #endif

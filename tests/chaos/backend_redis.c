@@ -1,4 +1,4 @@
-/* One Redis, whose every write is on disk when it is answered. */
+/* One Redis: whose every write is on disk when it is answered, or one that keeps snapshots only. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +8,11 @@
 static void *start(void)
 {
     return redis_server_start(&(redis_server_options){.persistent = true});
+}
+
+static void *start_lossy(void)
+{
+    return redis_server_start(NULL);
 }
 
 static void stop(void *servers)
@@ -64,6 +69,16 @@ static bool begin(void *servers, const planned_fault *fault)
     }
 }
 
+/* Without a log of its writes a server that goes down keeps what its last snapshot has. */
+static bool begin_lossy(void *servers, const planned_fault *fault)
+{
+    bool goes_down = fault->kind == SERVER_KILL || fault->kind == SERVER_LOSS;
+
+    if (goes_down)
+        redis_server_do(servers, "SAVE");
+    return fault->kind == SERVER_LOSS || begin(servers, fault);
+}
+
 static void end(void *servers, const planned_fault *fault)
 {
     redis_server *server = servers;
@@ -74,6 +89,10 @@ static void end(void *servers, const planned_fault *fault)
         return;
     case SERVER_KILL:
     case SERVER_STOP:
+        redis_server_restart(server);
+        return;
+    case SERVER_LOSS:
+        redis_server_kill(server);
         redis_server_restart(server);
         return;
     case SERVER_MEMORY:
@@ -87,16 +106,27 @@ static void end(void *servers, const planned_fault *fault)
     }
 }
 
-const backend backend_redis = {
-    .name = "redis",
-    .servers = 1,
-    .faults = FAULT(SERVER_PAUSE) | FAULT(SERVER_KILL) | FAULT(SERVER_STOP) | FAULT(SERVER_MEMORY) |
-              FAULT(SERVER_NO_WRITES) | FAULT(SERVER_SCRIPTS) | FAULT(SERVER_CLIENTS) |
-              FAULT(SERVER_SUBSCRIBERS),
-    .start = start,
-    .free = stop,
-    .port = port,
-    .url = url,
-    .begin = begin,
-    .end = end,
-};
+#define REDIS_FAULTS                                                                             \
+    (FAULT(SERVER_PAUSE) | FAULT(SERVER_KILL) | FAULT(SERVER_MEMORY) | FAULT(SERVER_NO_WRITES) | \
+     FAULT(SERVER_SCRIPTS) | FAULT(SERVER_CLIENTS) | FAULT(SERVER_SUBSCRIBERS))
+
+const backend backend_redis = {.name = "redis",
+                               .servers = 1,
+                               .faults = REDIS_FAULTS | FAULT(SERVER_STOP),
+                               .start = start,
+                               .free = stop,
+                               .port = port,
+                               .url = url,
+                               .begin = begin,
+                               .end = end};
+
+const backend backend_redis_lossy = {.name = "redis-lossy",
+                                     .servers = 1,
+                                     .faults = REDIS_FAULTS | FAULT(SERVER_LOSS),
+                                     .losses = FAULT(SERVER_LOSS),
+                                     .start = start_lossy,
+                                     .free = stop,
+                                     .port = port,
+                                     .url = url,
+                                     .begin = begin_lossy,
+                                     .end = end};

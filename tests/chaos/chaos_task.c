@@ -1,8 +1,8 @@
 /* A task's own process, which tells the ledger the truth about itself:
  * chaos-task LEDGER NUMBER MILLISECONDS MANNERS
  *
- * It takes so long, or until the ledger lets it go for 0. Asked to stop it does so at once, or,
- * when its manners are "stubborn", never. */
+ * It takes so long, for ever if that is 0, but only until the ledger lets it go. Asked to stop it
+ * does so at once, or, when its manners are "stubborn", never. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static bool work(const errand *e, const sigset_t *stop)
                 return false;
         }
         ledger_beat(e->book, e->line);
-        if (e->until_us != 0 ? ledger_now_us() >= e->until_us : ledger_may_end(e->book))
+        if ((e->until_us != 0 && ledger_now_us() >= e->until_us) || ledger_may_end(e->book))
             return true;
     }
 }

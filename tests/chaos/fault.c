@@ -28,6 +28,8 @@ static const fault_description descriptions[FAULT_KINDS] = {
                             0},
     [SERVER_COMPACT] = {"compact", "the server's history is compacted", AT_SERVER, 0, 0},
     [SERVER_SPACE] = {"space", "the server has no space left", AT_SERVER, 20, 200},
+    [SERVER_LOSS] = {"loss", "the server is killed in the end, and comes back as it was before",
+                     AT_SERVER, 2, 120},
 };
 
 const fault_description *fault_describe(fault_kind kind)

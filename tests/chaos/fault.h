@@ -29,6 +29,7 @@ typedef enum fault_kind {
     SERVER_SUBSCRIBERS,
     SERVER_COMPACT,
     SERVER_SPACE,
+    SERVER_LOSS,
     FAULT_KINDS
 } fault_kind;
 

@@ -30,9 +30,12 @@ typedef struct history_task {
     char id[HISTORY_NAME_SIZE];
     int64_t asked_us, acknowledged_us; /* of the submit */
     int64_t listed_us;                 /* the last listing, as of its call, that had it */
-    /* The first listing that had it no more, by its call and its answer. */
+    /* The first listing that had it no more, by its call and its answer; 0 when one has it again.
+     */
     int64_t missed_us, gone_us;
-    int64_t back_us; /* a later listing had it again */
+    /* The last time that it was listed again: by the answer, and by when it was known to be gone.
+     */
+    int64_t back_us, back_after_us;
 } history_task;
 
 typedef struct history_fault {
@@ -51,6 +54,7 @@ typedef struct history_end {
 typedef struct history {
     int64_t lease_us;
     int nodes;
+    fault_set losses;  /* kinds of faults that may take back what was acknowledged in their time */
     int64_t began_us;  /* all tasks ran for the first time */
     int64_t let_go_us; /* from here on all tasks may end */
     int64_t over_us;

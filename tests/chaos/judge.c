@@ -12,7 +12,10 @@
 #include "judge_internal.h"
 
 /* Of a hundred faults, so many must have had an effect. */
-enum { EFFECTIVE_PERCENT = 40 };
+enum {
+    EFFECTIVE_PERCENT = 40,
+    SEEN_US = 5000000 /* a task may be gone for so long before a listing is answered */
+};
 
 void judge_violate(bench *b, int task, int64_t at_us, const char *format, ...)
 {
@@ -42,11 +45,12 @@ static void judge_owner(bench *b, const docket *d)
 
     for (size_t i = 0; i < d->count; i++) {
         const history_life *life = &d->lives[i];
-        if (life->met_us != 0)
+        if (life->met_us != 0 && !judge_claim_may_be_lost(b, life->node, life->met_us))
             judge_violate(b, d->number, life->met_us,
                           "owner: process %" PRId64 " on %s met %" PRId64 ", which was alive",
                           life->pid, life->node, life->met_pid);
-        if (last != NULL && life->started_us < last->alive_us)
+        if (last != NULL && life->started_us < last->alive_us &&
+            !judge_claim_may_be_lost(b, last->node, last->alive_us))
             judge_violate(b, d->number, life->started_us,
                           "owner: started on %s %" PRId64 " ms before the last sign of life on %s",
                           life->node, (last->alive_us - life->started_us) / 1000, last->node);
@@ -67,7 +71,7 @@ static void judge_fence(bench *b, const docket *d)
                           life->node, last->fence, last->node);
         else
             last = life;
-        if (life->refused_us != 0)
+        if (life->refused_us != 0 && !judge_claim_may_be_lost(b, life->node, life->refused_us))
             judge_violate(b, d->number, life->refused_us,
                           "fence: the store refused %" PRIu64 " of %s", life->fence, life->node);
     }
@@ -86,7 +90,8 @@ static void judge_lost(bench *b, const docket *d)
     int64_t gone_us = d->task->gone_us;
 
     b->out->gone += gone_us != 0;
-    if (gone_us != 0 && !ended_before(d, gone_us))
+    bool may_be_lost = judge_may_be_lost(b, d->task->asked_us, d->task->acknowledged_us);
+    if (gone_us != 0 && !ended_before(d, gone_us) && !may_be_lost)
         judge_violate(b, d->number, gone_us,
                       "lost: not listed any more, but none of its %zu processes had ended",
                       d->count);
@@ -96,12 +101,14 @@ static void judge_final(bench *b, const docket *d)
 {
     const history_task *task = d->task;
 
+    if (task->back_us != 0 && !judge_may_be_lost(b, task->back_after_us - SEEN_US, task->back_us))
+        judge_violate(b, d->number, task->back_us, "final: listed again after it was gone");
     if (task->gone_us == 0)
         return;
-    if (task->back_us != 0)
-        judge_violate(b, d->number, task->back_us, "final: listed again after it was gone");
     for (size_t i = 0; i < d->count; i++) {
         const history_life *life = &d->lives[i];
+        if (life->alive_us > task->gone_us && judge_may_be_lost(b, task->gone_us, life->alive_us))
+            continue;
         if (life->started_us > task->gone_us)
             judge_violate(b, d->number, life->started_us, "final: started on %s after it was gone",
                           life->node);

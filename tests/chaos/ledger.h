@@ -33,7 +33,7 @@ void ledger_beat(ledger *book, ledger_line *line);
 void ledger_told(ledger_line *line);
 void ledger_end(ledger_line *line);
 
-/* From now on tasks without a time of their own end. */
+/* From now on all tasks end. */
 void ledger_let_go(ledger *book);
 bool ledger_may_end(const ledger *book);
 

@@ -8,7 +8,8 @@
 
 #include "run.h"
 
-static const backend *const backends[] = {&backend_redis, &backend_etcd, &backend_etcd3};
+static const backend *const backends[] = {&backend_redis, &backend_redis_lossy, &backend_etcd,
+                                          &backend_etcd3};
 
 enum { BACKENDS = sizeof backends / sizeof *backends, COMMAND_SIZE = 512 };
 

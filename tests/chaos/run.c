@@ -70,6 +70,7 @@ static void start_all(run *r)
     r->links = links_new(o->nodes, b->servers, ports);
     r->history.lease_us = (int64_t)o->lease_ms * 1000;
     r->history.nodes = o->nodes;
+    r->history.losses = b->losses;
     start_work(r);
     r->nodes = nodes_start(&(nodes_options){.backend = b,
                                             .servers = r->servers,

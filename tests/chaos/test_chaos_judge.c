@@ -189,6 +189,7 @@ static void test_done_is_final(void **state)
     s.tasks[0].missed_us = 21 * S;
     s.tasks[0].gone_us = 22 * S;
     expect(&s, NULL);
+    s.tasks[0].back_after_us = 22 * S;
     s.tasks[0].back_us = 30 * S;
     expect(&s, "final: listed again");
     s.tasks[0].back_us = 0;
@@ -266,6 +267,49 @@ static void test_crash_pause(void **state)
     expect(&s, "idle: ");
 }
 
+/* A server that comes back without the writes of its last seconds may have forgotten submits,
+ * claims and ends of that time, and no others; fences rise all the same. */
+static void test_what_a_loss_excuses(void **state)
+{
+    scene s;
+
+    (void)state;
+    set_up(&s); /* a's claim of 20.5 is forgotten: it hears of that within a third of a lease */
+    s.history.losses = FAULT(SERVER_LOSS);
+    fault(&s, SERVER_LOSS, 0, 20, 21);
+    live(&s, "a", 2, 20.5, 23.5)->refused_us = 23 * S;
+    live(&s, "b", 3, 22, 30);
+    end(live(&s, "b", 4, 31, 99.5));
+    s.tasks[0].acknowledged_us = 19 * S;
+    expect(&s, NULL);
+    s.lives[0].alive_us = 24 * S; /* the judge has sorted them */
+    expect(&s, "owner: ");
+    s.lives[0].alive_us = 23 * S;
+    s.lives[1].fence = 2;
+    expect(&s, "fence: 2 on b after 2");
+
+    set_up(&s); /* its submit was forgotten */
+    s.history.losses = FAULT(SERVER_LOSS);
+    fault(&s, SERVER_LOSS, 0, 20, 21);
+    s.tasks[0].asked_us = 20 * S + 1;
+    s.tasks[0].acknowledged_us = 20 * S + 2;
+    s.tasks[0].missed_us = s.tasks[0].gone_us = 22 * S;
+    expect(&s, NULL);
+    s.tasks[0].asked_us = s.tasks[0].acknowledged_us = 19 * S;
+    expect(&s, "lost: ");
+
+    set_up(&s); /* its end was forgotten */
+    s.history.losses = FAULT(SERVER_LOSS);
+    fault(&s, SERVER_LOSS, 0, 20, 21);
+    end(live(&s, "a", 2, 1, 20.5));
+    s.tasks[0].back_after_us = 20 * S + S / 2;
+    s.tasks[0].back_us = 22 * S;
+    end(live(&s, "b", 3, 23, 99.5));
+    expect(&s, NULL);
+    s.history.losses = 0;
+    expect(&s, "final: listed again");
+}
+
 static void test_nodes_that_end(void **state)
 {
     scene s;
@@ -310,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_faults_excuse_idle_tasks),
         cmocka_unit_test(test_crash_pause),
         cmocka_unit_test(test_nodes_that_end),
+        cmocka_unit_test(test_what_a_loss_excuses),
         cmocka_unit_test(test_invalid_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

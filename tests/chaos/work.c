@@ -174,8 +174,11 @@ static void on_listed(work *w, char *line)
     if (task == NULL)
         return;
     task->listed_us = w->list.asked_us;
-    if (task->gone_us != 0 && task->back_us == 0)
-        task->back_us = ledger_now_us();
+    if (task->gone_us == 0)
+        return;
+    task->back_after_us = task->gone_us;
+    task->back_us = ledger_now_us();
+    task->gone_us = task->missed_us = 0;
 }
 
 /* What was there before this listing was asked for, and is not in it, is gone. */
