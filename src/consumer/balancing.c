@@ -159,8 +159,9 @@ static void on_balance_timer(void *arg)
     mf_consumer *me = arg;
     int64_t interval = me->balance_interval_us;
 
-    mf_consumer_balance(me);
+    /* First: its place among the timers is still free, so it cannot fail. */
     mf_timer_start(me->loop, &me->balance_timer, between(me, interval - interval / 5, interval));
+    mf_consumer_balance(me);
 }
 
 static void nodes_changed(mf_consumer *me, bool some_take_less)

@@ -72,7 +72,7 @@ static void leave_if_drained(void *arg)
     mf_consumer *me = arg;
 
     if (!me->draining || me->leaving || me->tasks.count > 0 ||
-        __atomic_load_n(&me->posts, __ATOMIC_ACQUIRE) != 0)
+        __atomic_load_n(&me->shutdown_posted, __ATOMIC_ACQUIRE))
         return;
     me->leaving = true;
     mf__balancing_stop(me);
@@ -102,7 +102,7 @@ static void on_shutdown_posted(void *arg)
 {
     mf_consumer *me = arg;
 
-    __atomic_fetch_sub(&me->posts, 1, __ATOMIC_ACQ_REL);
+    __atomic_store_n(&me->shutdown_posted, false, __ATOMIC_RELEASE);
     if (me->freed) {
         mf_consumer_free(me);
     } else if (!me->closed) {
@@ -113,9 +113,8 @@ static void on_shutdown_posted(void *arg)
 
 void mf_consumer_shutdown(mf_consumer *me)
 {
-    __atomic_fetch_add(&me->posts, 1, __ATOMIC_ACQ_REL);
-    if (mf_loop_post(me->loop, on_shutdown_posted, me) != MF_OK)
-        abort(); /* out of memory: the caller could not learn that the drain never begins */
+    if (!__atomic_exchange_n(&me->shutdown_posted, true, __ATOMIC_ACQ_REL))
+        mf__loop_post_embedded(me->loop, &me->shutdown_call, on_shutdown_posted, me);
 }
 
 void mf_consumer_shutdown_for_restart(mf_consumer *me)
@@ -359,10 +358,9 @@ static int open_coordinator(mf_consumer *me, const mf_consumer_options *o, mf_er
 
 static void free_parts(mf_consumer *me)
 {
-    if (me->handler.free != NULL)
-        me->handler.free(me->handler.payload);
-    if (me->balancer.free != NULL)
-        me->balancer.free(me->balancer.payload);
+    mf_consumer_options taken = {.handler = me->handler, .balancer = me->balancer};
+
+    mf__options_free_taken(&taken);
     mf__id_table_clear(&me->tasks);
     free(me->running);
     mf__view_clear(&me->view);
@@ -378,47 +376,64 @@ static int start_balancing(mf_consumer *me, const mf_consumer_options *o)
     return code == MF_OK ? mf__balancing_start(me) : code;
 }
 
+/* The broker's handle that was opened here is closed again when the rest fails. */
+static int open_link(mf_consumer *me, const mf_consumer_options *o, mf_error *error)
+{
+    int code = open_broker(me, o, error);
+
+    if (code != MF_OK)
+        return code;
+    code = check_states(me, o, error);
+    if (code == MF_OK)
+        code = open_coordinator(me, o, error);
+    if (code != MF_OK && me->owns_broker)
+        mf_broker_close(me->broker, NULL, NULL);
+    return code;
+}
+
+static int open_parts(mf_consumer *me, const mf_consumer_options *o, mf_error *error)
+{
+    take(me, o);
+    mf_deferred_init(&me->drain_call, leave_if_drained, me);
+    mf__offers_start(me);
+    me->name = o->name != NULL ? strdup(o->name) : mf__options_default_name(o->loop);
+    if (me->name == NULL || start_balancing(me, o) != MF_OK)
+        return mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
+    int code = open_link(me, o, error);
+    if (code != MF_OK)
+        mf__balancing_stop(me);
+    return code;
+}
+
+/* Handler and balancer are taken from here on, whatever comes. */
+static mf_consumer *make(const mf_consumer_options *o)
+{
+    mf_consumer *me = calloc(1, sizeof *me);
+
+    if (me == NULL) {
+        mf__options_free_taken(o);
+        return NULL;
+    }
+    me->handler = o->handler;
+    me->balancer = o->balancer;
+    return me;
+}
+
 int mf_consumer_open(mf_consumer **out, const mf_consumer_options *options, mf_error *error)
 {
     mf_consumer_options o = *options;
-    mf_consumer *me = calloc(1, sizeof *me);
-    int code = MF_ENOMEM;
 
     mf__options_fill_in(&o);
-    if (me == NULL) {
-        mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
-        goto out;
-    }
-    code = mf__options_check(&o, error);
-    if (code != MF_OK)
-        goto out;
-    take(me, &o);
-    mf_deferred_init(&me->drain_call, leave_if_drained, me);
-    mf__offers_start(me);
-    me->name = o.name != NULL ? strdup(o.name) : mf__options_default_name(o.loop);
-    if (me->name == NULL || start_balancing(me, &o) != MF_OK) {
-        code = mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
-        goto out;
-    }
-    code = open_broker(me, &o, error);
-    if (code != MF_OK)
-        goto out;
-    code = check_states(me, &o, error);
+    mf_consumer *me = make(&o);
+    if (me == NULL)
+        return mf_error_set(error, MF_ENOMEM, "consumer: out of memory");
+    int code = mf__options_check(&o, error);
     if (code == MF_OK)
-        code = open_coordinator(me, &o, error);
-    if (code != MF_OK && me->owns_broker)
-        mf_broker_close(me->broker, NULL, NULL);
-out:
-    if (me != NULL) {
-        me->handler = o.handler;
-        me->balancer = o.balancer;
-    }
-    if (code == MF_OK) {
+        code = open_parts(me, &o, error);
+    if (code == MF_OK)
         *out = me;
-    } else if (me != NULL) {
-        mf__balancing_stop(me);
+    else
         free_parts(me);
-    }
     return code;
 }
 
@@ -428,7 +443,7 @@ void mf_consumer_free(mf_consumer *me)
         return;
     /* A shutdown that was posted after the close still names the consumer: it frees it then. */
     me->freed = true;
-    if (__atomic_load_n(&me->posts, __ATOMIC_ACQUIRE) != 0)
+    if (__atomic_load_n(&me->shutdown_posted, __ATOMIC_ACQUIRE))
         return;
     mf_deferred_cancel(me->loop, &me->drain_call);
     mf_deferred_cancel(me->loop, &me->offers_call);

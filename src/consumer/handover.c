@@ -64,10 +64,9 @@ static void go_on(void *arg)
     }
     if (h->pending > 0 || !has_receiver(me))
         return;
-    if (mf_loop_now_us(me->loop) < h->retry_us) {
-        mf_timer_start(me->loop, &h->timer, h->retry_us);
+    if (mf_loop_now_us(me->loop) < h->retry_us &&
+        mf_timer_start(me->loop, &h->timer, h->retry_us) == MF_OK)
         return;
-    }
     give(me, h->batch);
     grow_batch(me);
 }

@@ -9,6 +9,7 @@
 #include "consumer/view.h"
 #include "coordinator/coordinator.h"
 #include "id_table.h"
+#include "loop/loop.h"
 
 /* A task's way on this node. Offered and deferred tasks are only known of; from running on it is
  * held. A task that was given back is deferred for a moment, so that others get first pick. */
@@ -101,10 +102,11 @@ struct mf_consumer {
     bool balance_wanted;
     bool settling; /* nodes have come or gone, and it has not balanced since */
 
-    int posts;       /* atomic: posted calls that have not run */
-    int restarting;  /* atomic: it shuts down, and will be back soon */
-    bool viewed;     /* other nodes are known: claiming before would take their shares */
-    bool view_holds; /* hints have told of each change since */
+    mf_posted shutdown_call;
+    bool shutdown_posted; /* atomic: that call is under way */
+    int restarting;       /* atomic: it shuts down, and will be back soon */
+    bool viewed;          /* other nodes are known: claiming before would take their shares */
+    bool view_holds;      /* hints have told of each change since */
     bool frozen, draining, leaving, closed, freed;
     mf_deferred drain_call;
 };
@@ -123,6 +125,8 @@ void mf__consumer_task_gone(mf_consumer *me);
 void mf__options_fill_in(mf_consumer_options *options);
 /* MF_EINVAL: the text names the field and the rule. */
 int mf__options_check(const mf_consumer_options *options, mf_error *error);
+/* Frees the handler and the balancer, which belong to the consumer whatever becomes of it. */
+void mf__options_free_taken(const mf_consumer_options *options);
 /* From malloc; NULL: no memory. */
 char *mf__options_default_name(mf_loop *loop);
 

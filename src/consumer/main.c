@@ -77,6 +77,8 @@ int mf_main(const mf_consumer_options *options)
         code = mf_loop_new(&me.loop, &error);
     if (code == MF_OK)
         code = run(&me, &error);
+    else
+        mf__options_free_taken(options);
     if (code != MF_OK) {
         fprintf(stderr, "%s\n", error.text);
         me.status = EXIT_FAILURE;

@@ -135,7 +135,7 @@ void mf__task_free(mf_task *task)
     mf__handover_go_on(me);
 }
 
-static mf_task *new_task(mf_consumer *me, const char *id)
+static mf_task *new_task(mf_consumer *me, const char *id, const mf__left *left)
 {
     size_t memory = me->handler.memory_size, length = strlen(id);
     mf_task *task = calloc(1, sizeof *task + memory + length + 1);
@@ -145,6 +145,10 @@ static mf_task *new_task(mf_consumer *me, const char *id)
     task->claim.id = memcpy((char *)(task + 1) + memory, id, length + 1);
     task->consumer = me;
     task->offered_us = mf_loop_now_us(me->loop);
+    if (left != NULL) {
+        task->awaited_us = left->until_us;
+        task->left_by = left->by;
+    }
     if (mf__id_table_add(&me->tasks, &task->link) != MF_OK) {
         free(task);
         return NULL;
@@ -171,16 +175,12 @@ static void offer(mf_consumer *me, const char *id, const mf__left *left)
         task->offered_again = task->state == TASK_CLAIMING || task->state == TASK_ENDING;
         return;
     }
-    if (me->statistics.offered >= me->max_offers || (task = new_task(me, id)) == NULL)
+    if (me->statistics.offered >= me->max_offers || (task = new_task(me, id, left)) == NULL)
         me->offers_dropped = true;
     else if (mf_check_task_id("task id", id, &why) != MF_OK)
         refuse_id(task, &why);
     else
         enter_offered(task);
-    if (left != NULL && task != NULL) {
-        task->awaited_us = left->until_us;
-        task->left_by = left->by;
-    }
 }
 
 void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count, const mf__left *left)

@@ -143,6 +143,14 @@ int mf__options_check(const mf_consumer_options *o, mf_error *error)
     return code;
 }
 
+void mf__options_free_taken(const mf_consumer_options *o)
+{
+    if (o->handler.free != NULL)
+        o->handler.free(o->handler.payload);
+    if (o->balancer.free != NULL)
+        o->balancer.free(o->balancer.payload);
+}
+
 /* Host names may hold what a node name may not. */
 char *mf__options_default_name(mf_loop *loop)
 {

@@ -134,12 +134,22 @@ static void learn(mf_task *task, int code)
     mf__flow_answered(&me->flow, task->asked_us, me->statistics.claiming, now);
 }
 
+/* A claim that got no such answer is asked for again. */
+static void conclude_handover(mf_task *task, int code)
+{
+    if (!task->handed_over)
+        return;
+    if (code == MF_OK)
+        mf__handover_returned(task);
+    else if (code == MF_ETAKEN || code == MF_EGONE || code == MF_EDAMAGED)
+        mf__handover_left(task);
+}
+
 void mf__task_granted(mf_task *task, int code)
 {
     task->consumer->statistics.claiming--;
     learn(task, code);
-    if (task->handed_over && code == MF_OK)
-        mf__handover_returned(task);
+    conclude_handover(task, code);
     if (code == MF_OK)
         granted(task);
     else
@@ -232,15 +242,19 @@ void mf__task_ended(mf_task *task, int code)
     mf_consumer *me = task->consumer;
     int64_t now = mf_loop_now_us(me->loop);
 
+    bool given_back = code == MF_OK && task->claim.outcome == MF_RELEASE;
+
     me->ending_count--;
     count_end(task, code);
+    if (task->handed_over && !given_back)
+        mf__handover_left(task); /* done, or somebody else's */
     free(task->claim.properties);
     task->claim.properties = NULL;
     if (me->draining)
         mf__task_free(task);
     else if (task->bad_record)
         mf__offers_defer(task, now + damaged_pause_us);
-    else if (code == MF_OK && task->claim.outcome == MF_RELEASE)
+    else if (given_back)
         set_aside(task, now);
     else if (task->offered_again)
         mf__offers_put_back(task);

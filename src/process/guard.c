@@ -178,18 +178,19 @@ int mf__guard_start(mf__guard *guard, const mf__guard_command *command, void *pr
     return 0;
 }
 
-static void send_frame(mf__guard *guard, mf__frame_type type, const void *payload, size_t size)
+static int send_frame(mf__guard *guard, mf__frame_type type, const void *payload, size_t size)
 {
     if (guard->lost)
-        return;
-    mf__frame_add(guard->orders.out, type, payload, size);
+        return 0;
+    int code = mf__frame_add(guard->orders.out, type, payload, size);
     mf__channel_send(&guard->orders);
+    return code;
 }
 
-void mf__guard_signal(mf__guard *guard, uint32_t number, int signal_number)
+int mf__guard_signal(mf__guard *guard, uint32_t number, int signal_number)
 {
     mf__signal_order order = {number, signal_number};
-    send_frame(guard, FRAME_SIGNAL, &order, sizeof order);
+    return send_frame(guard, FRAME_SIGNAL, &order, sizeof order);
 }
 
 void mf__guard_renew(mf__guard *guard, uint32_t number, int64_t deadline_us)
@@ -324,10 +325,9 @@ int mf__guard_attach(mf__guard *guard, struct event_base *base, const mf__guard_
     guard->orders.arg = guard;
     guard->guard_socket = guard->scribe_socket = -1;
     guard->look_again = evtimer_new(base, end_what_is_left, guard);
-    if (mf__channel_open(&guard->orders, guard_socket, base) != 0 ||
-        mf__channel_open(&guard->lines, scribe_socket, base) != 0)
-        return -1;
-    return guard->look_again != NULL ? 0 : -1;
+    int orders = mf__channel_open(&guard->orders, guard_socket, base);
+    int lines = mf__channel_open(&guard->lines, scribe_socket, base); /* takes it in any case */
+    return orders == 0 && lines == 0 && guard->look_again != NULL ? 0 : -1;
 }
 
 static void await_end(pid_t pid)

@@ -50,8 +50,8 @@ int mf__guard_attach(mf__guard *guard, struct event_base *base, const mf__guard_
 int mf__guard_start(mf__guard *guard, const mf__guard_command *command, void *process,
                     uint32_t *slot);
 
-/* To the whole process group. */
-void mf__guard_signal(mf__guard *guard, uint32_t slot, int number);
+/* To the whole process group. 0, also when the guard is lost; -1: out of memory. */
+int mf__guard_signal(mf__guard *guard, uint32_t slot, int number);
 
 /* The command may run until `deadline_us`; one that is not later than before changes nothing. */
 void mf__guard_renew(mf__guard *guard, uint32_t slot, int64_t deadline_us);

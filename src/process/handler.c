@@ -30,10 +30,11 @@ static void on_tick(void *arg)
 {
     mf__processes *me = arg;
 
+    /* First: its place among the timers is still free, so it cannot fail. */
+    mf_timer_start(me->loop, &me->tick, mf_loop_now_us(me->loop) + me->tick_us);
     for (mf__job *job = me->jobs.next; job != &me->jobs; job = job->next)
         mf__job_prolong(job);
     mf__guard_tick(me->guard, me->silent_ticks);
-    mf_timer_start(me->loop, &me->tick, mf_loop_now_us(me->loop) + me->tick_us);
 }
 
 static int clamp(int value, int least, int most)
@@ -57,7 +58,7 @@ int mf__processes_attach(mf__processes *me, mf_consumer *consumer)
     mf_error error;
 
     if (me->loop != NULL)
-        return 0;
+        return me->attached ? 0 : -1;
     me->consumer = consumer;
     me->loop = mf_consumer_loop(consumer);
     set_times(me, mf_consumer_lease_ms(consumer));
@@ -66,6 +67,7 @@ int mf__processes_attach(mf__processes *me, mf_consumer *consumer)
         mf_timer_start(me->loop, &me->tick, mf_loop_now_us(me->loop) + me->tick_us) == MF_OK) {
         mf_log(me->loop, MF_LOG_DEBUG, "process", "guard: process %d",
                (int)mf__guard_pid(me->guard));
+        me->attached = true;
         return 0;
     }
     mf_error_set(&error, MF_ESYSTEM, "the guard process cannot be watched on this loop");

@@ -33,6 +33,7 @@ struct mf__processes {
     mf__guard *guard;
     mf_loop *loop;         /* NULL until the first task: the guard is not attached */
     mf_consumer *consumer; /* likewise */
+    bool attached;         /* else, with a loop: it could not be, and the consumer fails */
     int64_t stop_grace_us, tick_us;
     int64_t lead_us;  /* the guard kills this long before a lease ends */
     int silent_ticks; /* after which a guard that says nothing is given up */

@@ -164,13 +164,13 @@ static void kill_job(void *arg)
     int64_t end_us = lease_deadline_us(job->task) - processes->lead_us / 2;
 
     if (!job->killed)
-        mf__guard_signal(processes->guard, job->slot, SIGKILL);
+        job->killed = mf__guard_signal(processes->guard, job->slot, SIGKILL) == 0;
     else if (mf__steady_us() >= end_us &&
              mf__guard_is_silent(processes->guard, SILENT_AT_END_TICKS))
         mf__guard_abandon(processes->guard);
-    job->killed = true;
     int64_t soonest_us = mf_loop_now_us(processes->loop) + processes->tick_us;
-    mf_timer_start(processes->loop, &job->kill_timer, end_us > soonest_us ? end_us : soonest_us);
+    mf_timer_start(processes->loop, &job->kill_timer,
+                   job->killed && end_us > soonest_us ? end_us : soonest_us);
 }
 
 /* SIGKILL follows after the grace, or just before the lease ends. A task that may run elsewhere
@@ -193,8 +193,9 @@ void mf__job_stop(mf__job *job, const mf_message *message, const char *why)
         due = last;
     if (due <= now && !job->killed)
         kill_job(job);
-    else if (!job->stopped || due < job->kill_timer.due_us)
-        mf_timer_start(processes->loop, &job->kill_timer, due);
+    else if ((!job->stopped || due < job->kill_timer.due_us) &&
+             mf_timer_start(processes->loop, &job->kill_timer, due) != MF_OK)
+        kill_job(job); /* no memory to wait for the end of the grace */
     job->stopped = true;
 }
 

@@ -32,7 +32,7 @@ int mf__start_order_add(struct evbuffer *out, const mf__start_order *order)
             goto out;
 
     mf__frame_head frame = {FRAME_START, (uint32_t)evbuffer_get_length(body)};
-    if (evbuffer_add(out, &frame, sizeof frame) == 0 && evbuffer_add_buffer(out, body) == 0)
+    if (evbuffer_prepend(body, &frame, sizeof frame) == 0 && evbuffer_add_buffer(out, body) == 0)
         code = 0;
 out:
     evbuffer_free(body);

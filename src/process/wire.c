@@ -10,8 +10,10 @@
 int mf__frame_add(struct evbuffer *out, mf__frame_type type, const void *payload, size_t size)
 {
     mf__frame_head head = {.type = type, .size = (uint32_t)size};
-    if (evbuffer_add(out, &head, sizeof head) != 0)
+    /* All or nothing: half of a frame would be the beginning of the next one's. */
+    if (evbuffer_expand(out, sizeof head + size) != 0)
         return -1;
+    evbuffer_add(out, &head, sizeof head);
     return evbuffer_add(out, payload, size);
 }
 

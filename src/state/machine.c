@@ -177,13 +177,16 @@ static void transition(mf__machine *me, const mf_message *message)
         settle(me);
 }
 
-/* Waits until the machine can take it; comes again to the next owner if there is no memory. */
+/* Waits until the machine can take it; without memory the task is given back, since it comes again
+ * only to the next owner. */
 static void keep_waiting(mf__machine *me, const mf_message *message)
 {
     if (me->waiting == NULL)
         me->waiting = malloc(sizeof *me->waiting);
     if (me->waiting != NULL)
         *me->waiting = *message;
+    else
+        me->releasing = true;
     me->unread = false;
 }
 
@@ -369,6 +372,19 @@ static void take_message(mf__machine *me, const mf_message *message)
         keep_waiting(me, message);
 }
 
+/* There was no memory to read it: the next owner will. */
+static void leave_unread(mf__machine *me)
+{
+    mf_message release = mf_message_of(MF_MESSAGE_RELEASE);
+
+    me->unread = false;
+    me->releasing = true;
+    if (me->phase == MF_PHASE_RUNNING)
+        tell_handler(me, &release);
+    else if (me->phase == MF_PHASE_RESTING)
+        finish(me, MF_RELEASE);
+}
+
 static void on_message(mf_task *task, uint64_t number, const char *json, size_t length,
                        void *payload)
 {
@@ -381,10 +397,13 @@ static void on_message(mf_task *task, uint64_t number, const char *json, size_t 
         return;
     me->number = number;
     me->unread = true;
-    if (mf_message_parse(&message, json, length, &error) == MF_OK) {
+    int code = mf_message_parse(&message, json, length, &error);
+    if (code == MF_OK)
         take_message(me, &message);
+    else if (code == MF_ENOMEM)
+        leave_unread(me);
+    if (code != MF_EINVAL)
         return;
-    }
     mf_log(loop_of(me), MF_LOG_WARN, "state", "task %s: a message is ignored: %s", mf_task_id(task),
            error.text);
     if (me->phase == MF_PHASE_RESTING)

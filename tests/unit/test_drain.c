@@ -140,6 +140,74 @@ static void drain_and_shutdown(void **state)
     cluster_await_closed(c, &c->nodes[0]);
 }
 
+/* A broker that answers each claim with "taken", right behind a hint that the task is claimable:
+ * the hint was late, since another node has taken the task meanwhile. */
+static mf_broker_operations late;
+static node *hinted;
+
+static void answer(void *arg)
+{
+    mf_request *request = arg;
+    request->done(request);
+}
+
+static void claim_late(mf_broker *broker, mf_claims_request *request)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        const char *id = request->claims[i]->id;
+        mf__offers_add(hinted->consumer, &id, 1, NULL);
+        request->claims[i]->result = MF_ETAKEN;
+    }
+    request->request.error.code = MF_OK;
+    mf_loop_post(broker->loop, answer, &request->request);
+}
+
+/* What was handed over and then offered again by a late hint has left: the drain goes on. */
+static void drain_with_a_late_hint(void **state)
+{
+    cluster *c = *state;
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+
+    options.balancer = mf_balancer_resource(mf_report_memory, NULL, 1, 2); /* it is always full */
+    join(c, 1);
+    submit(c, 3);
+    cluster_run_ms(c, 1000);
+    cluster_join(c, "full", ENDS_WHEN_STOPPED, &options);
+    cluster_run_ms(c, 1000);
+    hinted = &c->nodes[0];
+    late = *hinted->broker->operations;
+    late.claim = claim_late;
+    hinted->broker->operations = &late;
+    mf_consumer_drain(hinted->consumer);
+    cluster_run_ms(c, 60000);
+    assert_int_equal(hinted->running, 0);
+    assert_true(cluster_traced(c, "a drained"));
+    assert_int_equal(cluster_statistics(hinted).handed_over, 3);
+}
+
+/* A task that is done while it is being handed over has left as well. */
+static void drain_of_a_task_that_ends(void **state)
+{
+    cluster *c = *state;
+
+    node *a = cluster_join(c, "a", ENDS_WHEN_TOLD, NULL);
+    submit(c, 2);
+    cluster_await_running(c, a, 2);
+    cluster_join(c, "b", ENDS_WHEN_STOPPED, NULL);
+    cluster_run_ms(c, 1000);
+    mf_consumer_drain(a->consumer);
+    cluster_run_ms(c, 1000);
+    while (a->running > 0) {
+        const char *id = a->consumer->running[0]->claim.id;
+        char copy[24];
+        snprintf(copy, sizeof copy, "%s", id);
+        cluster_finish(a, copy, MF_DONE);
+        cluster_run_ms(c, 1000);
+    }
+    assert_true(cluster_traced(c, "a drained"));
+    assert_int_equal(cluster_task_count(c), 0);
+}
+
 static size_t moved(const cluster *c)
 {
     uint64_t started = 0;
@@ -283,6 +351,8 @@ int main(void)
         TEST(drain_without_others),
         TEST(drain_that_nobody_heeds),
         TEST(drain_and_shutdown),
+        TEST(drain_with_a_late_hint),
+        TEST(drain_of_a_task_that_ends),
         TEST(restart_keeps_tasks),
         TEST(restart_that_does_not_come),
         TEST(restart_that_takes_nothing),
