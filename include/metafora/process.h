@@ -102,6 +102,11 @@ typedef struct mf_process_options {
  * What a command has started dies with it, also what has left its process group, unless that has
  * replaced its environment and lost its parent; then it dies with the guard.
  *
+ * A process that has become another user, as under sudo, cannot be killed by a program that is not
+ * root's: only it can end itself. The task then goes on, and its lease is renewed, until it does;
+ * that is logged as an error, and counted as an overrun if the lease ends first. Where no command
+ * needs it, forbid it (NoNewPrivileges=yes in systemd).
+ *
  * On failure mf_consumer_open refuses the handler, and the error tells why: MF_EINVAL (an option
  * breaks a rule), MF_ESYSTEM (fork, or the event log), MF_ENOMEM. A handler that is not given to
  * mf_consumer_open must be freed by its own `free`. That waits for the guard's end. */

@@ -10,6 +10,7 @@
  *   released, done   given back, or finished for good
  *   returned         a stateful task: its command has ended; `detail` is the message
  *   process-started  by the guard: the command runs as process `pid`
+ *   process-denied   by the guard: something of it runs as another user and cannot be killed
  *   process-ended    by the guard: nothing of it is left; `detail` says how it ended */
 #ifndef MF_PROCESS_EVENTS_H
 #define MF_PROCESS_EVENTS_H

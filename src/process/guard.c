@@ -21,19 +21,23 @@
 #include "process/channel.h"
 #include "process/guard_process.h"
 #include "process/order.h"
+#include "process/pidfd.h"
 #include "process/scribe.h"
 #include "process/strays.h"
 
-enum { LOOK_AGAIN_MS = 10 };
+enum { LOOK_AGAIN_MS = 10, DENIED_AGAIN_MS = 1000 };
 
 typedef struct slot {
     void *process; /* NULL: free */
+    bool left;     /* of a lost guard: something of it is alive */
+    bool denied;   /* and may not be killed */
     pid_t pid;     /* 0: not known yet */
     uint32_t next_free;
 } slot;
 
 struct mf__guard {
     pid_t pid, scribe;               /* 0: none */
+    int descriptor;                  /* of the guard's process; -1: none */
     int guard_socket, scribe_socket; /* until they are attached; -1: none */
     char mark[40];
     mf__channel orders, lines;
@@ -43,7 +47,7 @@ struct mf__guard {
     slot *slots;
     uint32_t slot_count, first_free; /* first_free == slot_count: none */
     int unanswered;                  /* ticks without a pong */
-    bool lost;
+    bool lost, told;                 /* told: that it is lost */
 };
 
 static int make_mark(char *mark, size_t size)
@@ -106,6 +110,9 @@ static int spawn(mf__guard *guard, int event_log, bool notes)
         if (guard->pid == 0)
             mf__guard_process_run(socket, event_log >= 0 ? lines : -1, guard->mark);
         code = guard->pid < 0 ? -1 : 0;
+        /* The program may reap all its children, and then a bare id is nobody's. */
+        if (code == 0)
+            guard->descriptor = mf__pidfd_open(guard->pid);
     }
     close_if_open(socket);
     close_if_open(lines);
@@ -119,6 +126,7 @@ int mf__guard_spawn(mf__guard **out, const char *event_log, bool notes, mf_error
 
     if (guard == NULL)
         return mf_error_set(error, MF_ENOMEM, "guard: out of memory");
+    guard->descriptor = -1;
     guard->guard_socket = guard->scribe_socket = guard->orders.socket = guard->lines.socket = -1;
     if (event_log != NULL) {
         file = open(event_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
@@ -220,7 +228,7 @@ bool mf__guard_is_silent(const mf__guard *guard, int ticks)
 void mf__guard_abandon(mf__guard *guard)
 {
     if (!guard->lost)
-        kill(guard->pid, SIGKILL);
+        mf__pidfd_kill(guard->descriptor, guard->pid, SIGKILL);
 }
 
 /* Calls are counted, not time: a host that was stopped makes none, and the answers that came
@@ -251,6 +259,10 @@ static void on_report(mf__guard *guard, mf__frame_type type, const void *payload
         mf__ended report;
         memcpy(&report, payload, sizeof report);
         guard->events->ended(free_slot(guard, report.slot), &report);
+    } else if (type == FRAME_DENIED) {
+        mf__denied report;
+        memcpy(&report, payload, sizeof report);
+        guard->events->denied(guard->slots[report.slot].process, report.pid);
     }
 }
 
@@ -268,37 +280,78 @@ static void on_data(void *arg)
     }
 }
 
-static void kill_left(pid_t pid, const char *rest, void *arg)
+/* What is left of a lost guard's commands. */
+typedef struct remains {
+    mf__guard *guard;
+    size_t count, denied;
+} remains;
+
+/* By the mark, or by its process group. slot_count: of none that is known. */
+static uint32_t slot_of(const mf__guard *guard, const mf__stray *stray)
 {
-    size_t *left = arg;
-    (void)rest;
-    kill(pid, SIGKILL);
-    ++*left;
+    unsigned number;
+    uint32_t i = 0;
+
+    if (stray->mark != NULL && sscanf(stray->mark, "%u", &number) == 1)
+        return number < guard->slot_count ? number : guard->slot_count;
+    while (i < guard->slot_count && guard->slots[i].pid != stray->group)
+        i++;
+    return i;
 }
 
-/* The commands have died with their parent; what they had started is killed here. It is ended when
- * nothing with the guard's mark is left. */
+static void kill_left(const mf__stray *stray, void *arg)
+{
+    remains *left = arg;
+    mf__guard *guard = left->guard;
+    uint32_t number = slot_of(guard, stray);
+    bool denied = !mf__stray_kill(stray);
+
+    left->count++;
+    left->denied += denied;
+    if (number == guard->slot_count || guard->slots[number].process == NULL)
+        return;
+    guard->slots[number].left = true;
+    if (denied && !guard->slots[number].denied)
+        guard->events->denied(guard->slots[number].process, stray->pid);
+    guard->slots[number].denied |= denied;
+}
+
+static void tell_ends(mf__guard *guard)
+{
+    for (uint32_t i = 0; i < guard->slot_count; i++) {
+        mf__ended end = {.at_us = mf__steady_us(), .slot = i, .cause = END_GUARD};
+        if (guard->slots[i].process != NULL && !guard->slots[i].left)
+            guard->events->ended(free_slot(guard, i), &end);
+    }
+}
+
+/* The commands have died with their parent; what they had started, or what has become another
+ * user's and so did not die with it, is killed here. A command is ended when nothing of it is
+ * left. */
 static void end_what_is_left(evutil_socket_t descriptor, short what, void *arg)
 {
     mf__guard *guard = arg;
+    remains left = {.guard = guard};
     char prefix[96];
-    size_t left = 0;
 
     (void)descriptor;
     (void)what;
+    for (uint32_t i = 0; i < guard->slot_count; i++)
+        guard->slots[i].left = false;
     snprintf(prefix, sizeof prefix, "%s%s.", GUARD_VARIABLE, guard->mark);
-    mf__strays_each(prefix, kill_left, &left);
-    if (left > 0) {
-        struct timeval again = {.tv_usec = LOOK_AGAIN_MS * 1000};
+    mf__strays_each(prefix, guard->pid, kill_left, &left);
+    if (left.count > 0) {
+        bool slow = left.denied == left.count;
+        struct timeval again = {.tv_sec = slow ? DENIED_AGAIN_MS / 1000 : 0,
+                                .tv_usec = slow ? 0 : LOOK_AGAIN_MS * 1000};
         event_add(guard->look_again, &again);
+    }
+    if (left.count > left.denied)
         return;
-    }
-    for (uint32_t i = 0; i < guard->slot_count; i++) {
-        mf__ended end = {.at_us = mf__steady_us(), .slot = i, .cause = END_GUARD};
-        if (guard->slots[i].process != NULL)
-            guard->events->ended(free_slot(guard, i), &end);
-    }
-    guard->events->lost(guard->arg);
+    tell_ends(guard);
+    if (!guard->told)
+        guard->events->lost(guard->arg);
+    guard->told = true;
 }
 
 static void on_gone(void *arg)
@@ -306,10 +359,7 @@ static void on_gone(void *arg)
     mf__guard *guard = arg;
 
     guard->lost = true;
-    kill(guard->pid, SIGKILL);
-    for (uint32_t i = 0; i < guard->slot_count; i++)
-        if (guard->slots[i].process != NULL && guard->slots[i].pid > 0)
-            kill(-guard->slots[i].pid, SIGKILL);
+    mf__pidfd_kill(guard->descriptor, guard->pid, SIGKILL);
     event_active(guard->look_again, EV_TIMEOUT, 0);
 }
 
@@ -345,8 +395,9 @@ void mf__guard_close(mf__guard *guard)
     if (guard->look_again != NULL)
         event_free(guard->look_again);
     if (guard->pid > 0)
-        kill(guard->pid, SIGCONT); /* it may have been stopped */
+        mf__pidfd_kill(guard->descriptor, guard->pid, SIGCONT); /* it may have been stopped */
     await_end(guard->pid);
+    close_if_open(guard->descriptor);
     mf__channel_close(&guard->lines, true);
     close_if_open(guard->scribe_socket);
     await_end(guard->scribe);

@@ -21,10 +21,13 @@ typedef struct mf__guard mf__guard;
 /* On the loop's thread, never from inside a function of the guard. */
 typedef struct mf__guard_events {
     void (*started)(void *process, pid_t pid);
+    /* A process of it runs as another user and cannot be killed: `ended` comes only when it has
+     * ended by itself. Once for a command, also when it could be in the end. */
+    void (*denied)(void *process, pid_t pid);
     /* Once for each mf__guard_start that returned 0; nothing of the command is left. */
     void (*ended)(void *process, const mf__ended *end);
-    /* The guard is gone. Follows `ended` with END_GUARD for each command; nothing can be started
-     * any more. */
+    /* The guard is gone. Follows `ended` with END_GUARD for each command, but for those of which
+     * something cannot be killed; nothing can be started any more. */
     void (*lost)(void *arg);
 } mf__guard_events;
 

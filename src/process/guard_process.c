@@ -28,6 +28,7 @@
 #include "process/wards.h"
 
 #define SWEEP_AGAIN_US 50000
+#define DENIED_AGAIN_US 1000000
 #define PRIORITY_RAISE 10
 
 typedef struct guard_process {
@@ -153,6 +154,32 @@ static void start_next(guard_process *guard)
         start(guard, TAILQ_FIRST(&guard->wards.waiting));
 }
 
+/* It goes on by itself, whatever becomes of the lease: the program has to know. */
+static void tell_denied(guard_process *guard, mf__ward *ward, pid_t pid)
+{
+    mf__denied denied = {ward->slot, pid};
+
+    if (ward->denied)
+        return;
+    ward->denied = true;
+    log_event(guard, "process-denied", ward, "runs as another user, cannot be killed");
+    must(mf__frame_add(guard->out, FRAME_DENIED, &denied, sizeof denied));
+}
+
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* The leader's id and its group's are its own until it is reaped. */
+static void kill_group(guard_process *guard, mf__ward *ward)
+{
+    kill(-ward->pid, SIGKILL);
+    if (kill(ward->pid, SIGKILL) != 0 && errno == EPERM && !has_ended(ward->pid))
+        tell_denied(guard, ward, ward->pid);
+}
+
 /* The order may have crossed with the report of the end. */
 static void pass_signal(guard_process *guard, const void *payload)
 {
@@ -163,7 +190,10 @@ static void pass_signal(guard_process *guard, const void *payload)
     if (ward == NULL)
         return;
     if (ward->state == WARD_RUNNING) {
-        kill(-ward->pid, order.number);
+        if (order.number == SIGKILL)
+            kill_group(guard, ward);
+        else
+            kill(-ward->pid, order.number);
     } else if (ward->state == WARD_WAITING) {
         ward->end.code = CLD_KILLED;
         ward->end.status = order.number;
@@ -209,7 +239,7 @@ static void end_ward(guard_process *guard, mf__ward *ward, mf__end_cause cause)
     if (ward->state == WARD_WAITING)
         report(guard, ward);
     else
-        kill(-ward->pid, SIGKILL);
+        kill_group(guard, ward);
 }
 
 /* Kills the groups whose deadline has come, and finds the next. */
@@ -220,9 +250,14 @@ static void check_deadlines(guard_process *guard)
     guard->next_us = INT64_MAX;
     for (size_t slot = 0; slot < guard->wards.slots; slot++) {
         mf__ward *ward = guard->wards.by_slot[slot];
-        if (ward == NULL || ward->state == WARD_ENDED || ward->cause != END_OWN)
+        if (ward == NULL || ward->state == WARD_ENDED)
             continue;
-        if (now >= ward->deadline_us)
+        if (ward->cause != END_OWN && ward->denied) {
+            kill_group(guard, ward); /* it may have become another user's again */
+            look_at(guard, now + DENIED_AGAIN_US);
+        } else if (ward->cause != END_OWN) {
+            continue;
+        } else if (now >= ward->deadline_us)
             end_ward(guard, ward, END_DEADLINE);
         else
             look_at(guard, ward->deadline_us);
@@ -281,18 +316,29 @@ static void reap(guard_process *guard)
     }
 }
 
-static void kill_stray(pid_t pid, const char *rest, void *arg)
+/* The ward that it is left of, if that has ended; NULL: of none, or of one that runs. */
+static mf__ward *ward_of(const guard_process *guard, const mf__stray *stray)
 {
-    guard_process *guard = arg;
     unsigned slot, serial;
 
-    if (sscanf(rest, "%u.%u", &slot, &serial) != 2)
-        return;
+    if (stray->mark == NULL)
+        return mf__wards_ended_group(&guard->wards, stray->group);
+    if (sscanf(stray->mark, "%u.%u", &slot, &serial) != 2)
+        return NULL;
     mf__ward *ward = mf__wards_by_slot(&guard->wards, slot);
-    if (ward == NULL || ward->serial != serial || ward->state != WARD_ENDED)
+    return ward != NULL && ward->serial == serial && ward->state == WARD_ENDED ? ward : NULL;
+}
+
+static void kill_stray(const mf__stray *stray, void *arg)
+{
+    guard_process *guard = arg;
+    mf__ward *ward = ward_of(guard, stray);
+
+    if (ward == NULL)
         return;
     ward->strays++;
-    kill(pid, SIGKILL);
+    if (!mf__stray_kill(stray))
+        tell_denied(guard, ward, stray->pid);
 }
 
 /* Reports the ended ones of which nothing is left, and kills what is left of the others. Whatever
@@ -302,7 +348,7 @@ static void sweep(guard_process *guard)
     if (guard->ended == 0)
         return;
     if (mf__children_count() != (long)guard->wards.running)
-        mf__strays_each(guard->prefix, kill_stray, guard);
+        mf__strays_each(guard->prefix, getpid(), kill_stray, guard);
     guard->ended = 0;
     for (size_t slot = 0; slot < guard->wards.slots; slot++) {
         mf__ward *ward = guard->wards.by_slot[slot];
@@ -313,7 +359,7 @@ static void sweep(guard_process *guard)
         } else {
             ward->strays = 0;
             guard->ended++;
-            look_at(guard, mf__steady_us() + SWEEP_AGAIN_US);
+            look_at(guard, mf__steady_us() + (ward->denied ? DENIED_AGAIN_US : SWEEP_AGAIN_US));
         }
     }
 }
@@ -440,14 +486,11 @@ static void raise_priority(guard_process *guard)
     setpriority(PRIO_PROCESS, 0, guard->priority - PRIORITY_RAISE);
 }
 
-/* What was not recognised as a command's. */
+/* What was not recognised as a command's; but for what may not be killed. */
 static void end_children(void)
 {
-    if (mf__children_count() < 0)
-        return;
-    do
-        mf__children_kill();
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+    while (mf__children_kill() > 0 && (waitpid(-1, NULL, 0) > 0 || errno == EINTR))
+        continue;
 }
 
 /* It has time now. */

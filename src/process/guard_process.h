@@ -14,7 +14,10 @@
  * What a command starts in its turn dies with it: by its process group, and where it has left the
  * group, by a mark in its environment and by being the guard's to inherit
  * (PR_SET_CHILD_SUBREAPER). Only a process that has left the group, has replaced its environment
- * and has lost its parent is not recognised; it dies when the guard ends. */
+ * and has lost its parent is not recognised; it dies when the guard ends.
+ *
+ * What has become another user (sudo) may not be killed by a guard that is not root's. The command
+ * is then not ended before that process has ended by itself, which the host is told. */
 #ifndef MF_PROCESS_GUARD_PROCESS_H
 #define MF_PROCESS_GUARD_PROCESS_H
 

@@ -24,7 +24,7 @@ static void on_lost(void *arg)
 }
 
 static const mf__guard_events guard_events = {
-    .started = mf__job_started, .ended = mf__job_ended, .lost = on_lost};
+    .started = mf__job_started, .denied = mf__job_denied, .ended = mf__job_ended, .lost = on_lost};
 
 static void on_tick(void *arg)
 {

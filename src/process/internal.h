@@ -56,6 +56,7 @@ void mf__job_stop(mf__job *job, const mf_message *message, const char *why);
 /* Tells the guard of a renewed lease. */
 void mf__job_prolong(mf__job *job);
 void mf__job_started(void *job, pid_t pid);
+void mf__job_denied(void *job, pid_t pid);
 void mf__job_ended(void *job, const mf__ended *end);
 
 /* usage.c: "1.2 s user, 0.1 s system, 12.0 MiB". */

@@ -153,6 +153,20 @@ void mf__job_started(void *process, pid_t pid)
            mf_task_id(job->task), (int)pid);
 }
 
+/* The task is not ended, nor its lease given back, before the process has ended by itself; if the
+ * lease ends first, the consumer counts and logs an overrun. */
+void mf__job_denied(void *process, pid_t pid)
+{
+    mf__job *job = process;
+    char text[128];
+
+    snprintf(text, sizeof text, "process %d runs as another user and cannot be killed: it runs on",
+             (int)pid);
+    mf_log(job->processes->loop, MF_LOG_ERROR, "process", "task %s: %s", mf_task_id(job->task),
+           text);
+    note(job, text);
+}
+
 /* Stopping. */
 
 /* SIGKILL; and if the guard, too, does nothing by the end of the lease, the guard itself, with

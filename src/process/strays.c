@@ -2,6 +2,7 @@
 #include "process/strays.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "process/pidfd.h"
 
 /* Reads the file whole into memory from malloc, with a NUL added; NULL: cannot be read. */
 static char *read_whole(const char *path, size_t *length)
@@ -35,26 +38,66 @@ static char *read_whole(const char *path, size_t *length)
     return text;
 }
 
-static void look(pid_t pid, const char *prefix, void (*fn)(pid_t, const char *, void *), void *arg)
+/* The text behind the prefix, in memory from malloc; NULL: there is none. */
+static char *read_mark(pid_t pid, const char *prefix)
 {
     char path[64];
     size_t length, prefix_length = strlen(prefix);
+    char *mark = NULL;
 
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
     char *environment = read_whole(path, &length);
     if (environment == NULL)
-        return;
-    for (size_t at = 0; at < length; at += strlen(environment + at) + 1) {
-        if (strncmp(environment + at, prefix, prefix_length) == 0) {
-            fn(pid, environment + at + prefix_length, arg);
-            break;
-        }
-    }
+        return NULL;
+    for (size_t at = 0; at < length && mark == NULL; at += strlen(environment + at) + 1)
+        if (strncmp(environment + at, prefix, prefix_length) == 0)
+            mark = strdup(environment + at + prefix_length);
     free(environment);
+    return mark;
 }
 
-void mf__strays_each(const char *prefix, void (*fn)(pid_t pid, const char *rest, void *arg),
-                     void *arg)
+/* Everybody may read these, of processes of other users too. False: it is gone, or as good as. */
+static bool read_kinship(pid_t pid, pid_t *group, pid_t *session)
+{
+    char path[64], state;
+    size_t length;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    char *text = read_whole(path, &length);
+    /* The name before may hold anything. */
+    const char *fields = text != NULL ? strrchr(text, ')') : NULL;
+    bool living = fields != NULL && sscanf(fields, ") %c %*d %d %d", &state, group, session) == 3 &&
+                  state != 'Z' && state != 'X';
+    free(text);
+    return living;
+}
+
+/* Looks once more when it has the descriptor: what the first look saw may be gone, and its id
+ * another process's. */
+static void look(pid_t pid, const char *prefix, pid_t session,
+                 void (*fn)(const mf__stray *, void *), void *arg)
+{
+    mf__stray stray = {.pid = pid, .descriptor = -1};
+    bool is_one = true;
+
+    for (int i = 0; i < 2 && is_one; i++) {
+        pid_t its_session;
+        if (i == 1)
+            stray.descriptor = mf__pidfd_open(pid);
+        char *mark = read_mark(pid, prefix);
+        is_one = read_kinship(pid, &stray.group, &its_session) &&
+                 (mark != NULL || its_session == session);
+        stray.mark = mark;
+        if (is_one && i == 1)
+            fn(&stray, arg);
+        free(mark);
+    }
+    if (stray.descriptor >= 0)
+        close(stray.descriptor);
+}
+
+void mf__strays_each(const char *prefix, pid_t session,
+                     void (*fn)(const mf__stray *stray, void *arg), void *arg)
 {
     DIR *directory = opendir("/proc");
     struct dirent *entry;
@@ -63,10 +106,15 @@ void mf__strays_each(const char *prefix, void (*fn)(pid_t pid, const char *rest,
         char *end;
         long pid = strtol(entry->d_name, &end, 10);
         if (*end == '\0' && pid > 0 && pid != getpid())
-            look((pid_t)pid, prefix, fn, arg);
+            look((pid_t)pid, prefix, session, fn, arg);
     }
     if (directory != NULL)
         closedir(directory);
+}
+
+bool mf__stray_kill(const mf__stray *stray)
+{
+    return mf__pidfd_kill(stray->descriptor, stray->pid, SIGKILL) == 0 || errno != EPERM;
 }
 
 static char *read_children(void)
@@ -91,19 +139,21 @@ long mf__children_count(void)
     return count;
 }
 
-void mf__children_kill(void)
+/* Their ids are theirs until this process reaps them. */
+long mf__children_kill(void)
 {
     char *text = read_children();
     char *at = text, *end;
+    long sent = 0;
 
     while (at != NULL && *at != '\0') {
         long pid = strtol(at, &end, 10);
         if (end == at)
             break;
-        if (pid > 0)
-            kill((pid_t)pid, SIGKILL);
+        sent += pid > 0 && kill((pid_t)pid, SIGKILL) == 0;
         at = end;
         at += strspn(at, " ");
     }
     free(text);
+    return sent;
 }

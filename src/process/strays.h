@@ -1,19 +1,30 @@
-/* Processes that have left their process group: found by a mark in their environment. */
+/* Processes that commands have left behind: found by a mark in their environment, or by the
+ * session, which is the guard's unless they have begun one of their own. */
 #ifndef MF_PROCESS_STRAYS_H
 #define MF_PROCESS_STRAYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Calls fn for each living process whose environment has a string that begins with `prefix`, with
- * what follows the prefix. Processes of other users and zombies are not seen. */
-void mf__strays_each(const char *prefix, void (*fn)(pid_t pid, const char *rest, void *arg),
-                     void *arg);
+typedef struct mf__stray {
+    pid_t pid, group;
+    const char *mark; /* what follows the prefix; NULL: it has none, or may not be looked at */
+    int descriptor;   /* see pidfd.h */
+} mf__stray;
+
+/* Calls fn for each living process whose environment has a string that begins with `prefix`, or
+ * whose session is `session`; not for this process. Zombies are not living. */
+void mf__strays_each(const char *prefix, pid_t session,
+                     void (*fn)(const mf__stray *stray, void *arg), void *arg);
+
+/* Sends SIGKILL. False: it runs as another user, and this process may not. */
+bool mf__stray_kill(const mf__stray *stray);
 
 /* How many children this process has, zombies too; -1 when the system does not tell. */
 long mf__children_count(void);
 
-/* Sends SIGKILL to each child of this process. */
-void mf__children_kill(void);
+/* Sends SIGKILL to each child of this process; returns how many it may send it to. */
+long mf__children_kill(void);
 
 #endif

@@ -122,3 +122,15 @@ mf__ward *mf__wards_by_pid(const mf__wards *table, pid_t pid)
         at = at->next_by_pid;
     return at;
 }
+
+mf__ward *mf__wards_ended_group(const mf__wards *table, pid_t group)
+{
+    if (mf__wards_by_pid(table, group) != NULL)
+        return NULL; /* it is a running one's now */
+    for (size_t slot = 0; slot < table->slots; slot++) {
+        mf__ward *ward = table->by_slot[slot];
+        if (ward != NULL && ward->state == WARD_ENDED && ward->pid == group)
+            return ward;
+    }
+    return NULL;
+}

@@ -29,6 +29,7 @@ typedef struct mf__ward {
     mf__end_cause cause; /* END_OWN until the guard kills it */
     mf__ended end;       /* what to tell when nothing of it is left */
     size_t strays;
+    bool denied; /* one of them, or the command, may not be killed: that is told once */
     struct mf__ward *next_by_pid;
     TAILQ_ENTRY(mf__ward) waiting;
 } mf__ward;
@@ -54,5 +55,7 @@ void mf__wards_set_ended(mf__wards *table, mf__ward *ward);
 void mf__wards_remove(mf__wards *table, mf__ward *ward);
 mf__ward *mf__wards_by_slot(const mf__wards *table, uint32_t slot);
 mf__ward *mf__wards_by_pid(const mf__wards *table, pid_t pid);
+/* The ended one whose process group it was. A group's id is not given away while it has members. */
+mf__ward *mf__wards_ended_group(const mf__wards *table, pid_t group);
 
 #endif

@@ -18,6 +18,7 @@ typedef enum mf__frame_type {
     FRAME_STARTED, /* mf__started */
     FRAME_ENDED,   /* mf__ended */
     FRAME_PONG,    /* uint64_t, as in the ping */
+    FRAME_DENIED,  /* mf__denied */
     /* to the scribe */
     FRAME_LINE /* path of a file, empty for the event log, and the text; each with its NUL */
 } mf__frame_type;
@@ -51,6 +52,12 @@ typedef struct mf__started {
     uint32_t slot;
     pid_t pid;
 } mf__started;
+
+/* A process of the command's runs as another user, and the guard may not kill it. */
+typedef struct mf__denied {
+    uint32_t slot;
+    pid_t pid;
+} mf__denied;
 
 typedef enum mf__end_cause {
     END_OWN,      /* the process ended by itself, or by a signal that was asked for */

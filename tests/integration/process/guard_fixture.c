@@ -26,6 +26,13 @@ static void on_started(void *process, pid_t pid)
     the_fixture->started++;
 }
 
+static void on_denied(void *process, pid_t pid)
+{
+    (void)process;
+    the_fixture->denied++;
+    the_fixture->denied_pid = pid;
+}
+
 static void on_ended(void *process, const mf__ended *end)
 {
     size_t number = (size_t)((mf__ended *)process - the_fixture->ends);
@@ -39,7 +46,8 @@ static void on_lost(void *arg)
     fixture->lost++;
 }
 
-static const mf__guard_events events = {.started = on_started, .ended = on_ended, .lost = on_lost};
+static const mf__guard_events events = {
+    .started = on_started, .denied = on_denied, .ended = on_ended, .lost = on_lost};
 
 int guard_fixture_setup(void **state)
 {
@@ -59,6 +67,16 @@ int guard_fixture_setup(void **state)
         return -1;
     fixture->base = event_base_new();
     return mf__guard_attach(fixture->guard, fixture->base, &events, fixture);
+}
+
+int guard_fixture_setup_as_nobody(void **state)
+{
+    enum { nobody = 65534 };
+
+    if (setresuid(nobody, nobody, 0) != 0)
+        return guard_fixture_setup(state);
+    int code = guard_fixture_setup(state);
+    return setresuid(0, 0, 0) == 0 ? code : -1;
 }
 
 void guard_fixture_remove_directory(guard_fixture *fixture)

@@ -17,7 +17,8 @@ typedef struct guard_fixture {
     char directory[64];
     struct event_base *base;
     mf__guard *guard;
-    int started, ended, lost;
+    int started, denied, ended, lost;
+    pid_t denied_pid;              /* the last one */
     mf__ended ends[MOST_COMMANDS]; /* by the order of starting */
     uint32_t slots[MOST_COMMANDS];
     int commands;
@@ -28,6 +29,8 @@ typedef struct guard_fixture {
 /* cmocka setup and teardown: a directory with the FIFO, a guard, an event base.
  */
 int guard_fixture_setup(void **state);
+/* The same with a guard that is nobody's, for a test that runs as root. */
+int guard_fixture_setup_as_nobody(void **state);
 int guard_fixture_teardown(void **state);
 void guard_fixture_remove_directory(guard_fixture *fixture);
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,6 +198,75 @@ static void test_guard_killed(void **state)
     assert_int_equal(guard_fixture_start(fixture, "exit 0", 1000), -1);
 }
 
+/* Copies the helper, which becomes root and sleeps, to where nobody can run it as root. False: not
+ * on this system, or not by this user. */
+static bool make_helper(const guard_fixture *fixture, char *path, size_t size)
+{
+    char command[512];
+
+    snprintf(path, size, "%s/become-root", fixture->directory);
+    snprintf(command, sizeof command, "cp %s %s && chown 0:0 %s && chmod 4755 %s", BECOME_ROOT,
+             path, path, path);
+    return geteuid() == 0 && system(command) == 0;
+}
+
+/* A guard that is not root's cannot kill what has become root, be it the command or a child of it.
+ * It says so, and that the command has ended only when nothing of it is left. */
+static void test_other_user(void **state)
+{
+    static const char *const scripts[] = {"exec %s", "%s; true",
+                                          "trap 'exit 0' USR1; %s tell & wait"};
+    guard_fixture *fixture = *state;
+    char helper[256], script[512];
+
+    if (!make_helper(fixture, helper, sizeof helper))
+        skip();
+    for (int i = 0; i < 3; i++) {
+        snprintf(script, sizeof script, scripts[i], helper);
+        int number = guard_fixture_start(fixture, script, 3000);
+        assert_true(guard_fixture_wait_line(fixture));
+        assert_true(guard_fixture_wait(fixture, &fixture->denied, i + 1));
+        assert_int_equal(fixture->ended, i);
+        assert_int_equal(kill(fixture->denied_pid, SIGKILL), 0); /* it is alive, and root may */
+        assert_true(guard_fixture_wait(fixture, &fixture->ended, i + 1));
+        assert_true(guard_fixture_wait_all_dead(fixture));
+        assert_int_equal(fixture->denied, i + 1);
+        assert_int_equal(fixture->ends[number].cause, i < 2 ? END_DEADLINE : END_OWN);
+    }
+    unlink(helper);
+}
+
+static void become_nobody(bool really)
+{
+    uid_t user = really ? 65534 : 0;
+    assert_int_equal(setresuid(user, user, 0), 0);
+}
+
+/* When such a guard is killed, its loss is told at once, and the command's end when it has ended.
+ */
+static void test_other_user_outlives_guard(void **state)
+{
+    guard_fixture *fixture = *state;
+    char helper[256], script[512];
+
+    if (!make_helper(fixture, helper, sizeof helper))
+        skip();
+    snprintf(script, sizeof script, "%s; true", helper);
+    guard_fixture_start(fixture, script, 60000);
+    assert_true(guard_fixture_wait_line(fixture));
+    become_nobody(true);
+    kill(mf__guard_pid(fixture->guard), SIGKILL);
+    bool told = guard_fixture_wait(fixture, &fixture->lost, 1);
+    become_nobody(false);
+    assert_true(told);
+    assert_int_equal(fixture->denied, 1);
+    assert_int_equal(fixture->ended, 0);
+    kill(fixture->denied_pid, SIGKILL);
+    assert_true(guard_fixture_wait(fixture, &fixture->ended, 1));
+    assert_int_equal(fixture->lost, 1);
+    unlink(helper);
+}
+
 static void tick(evutil_socket_t descriptor, short what, void *arg)
 {
     (void)descriptor;
@@ -293,6 +363,9 @@ static void test_daemon_killed(void **state)
 #define GUARD_TEST(name) \
     cmocka_unit_test_setup_teardown(name, guard_fixture_setup, guard_fixture_teardown)
 
+#define NOBODYS_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, guard_fixture_setup_as_nobody, guard_fixture_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +376,7 @@ int main(void)
         GUARD_TEST(test_leftovers),      GUARD_TEST(test_many),
         GUARD_TEST(test_guard_killed),   GUARD_TEST(test_guard_stopped),
         GUARD_TEST(test_daemon_stopped), GUARD_TEST(test_daemon_killed),
+        NOBODYS_TEST(test_other_user),   NOBODYS_TEST(test_other_user_outlives_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
