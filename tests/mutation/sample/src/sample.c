@@ -1,0 +1,24 @@
+#include "sample.h"
+
+int at_most(int value, int most)
+{
+    if (value > most)
+        return most;
+    return value;
+}
+
+int digits(unsigned value)
+{
+    int count = 1;
+
+    while (value >= 10) {
+        value /= 10;
+        count++;
+    }
+    return count;
+}
+
+int never_called(int value)
+{
+    return value + 1;
+}
