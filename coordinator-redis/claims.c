@@ -40,6 +40,7 @@ static void write_claim(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_FENCE);
     mf__redis_key(redis, MF_KEY_MAIL);
     mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_key(redis, MF_KEY_LATER);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
@@ -187,6 +188,7 @@ static void write_renew(mf_redis *redis, mf_request *head)
     mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_key(redis, MF_KEY_ASIDE);
     write_owner_keys(redis, claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
@@ -202,13 +204,14 @@ static void read_renew(mf_redis *redis, mf_request *head, const mf_value *answer
     mf_renew_request *request = (mf_renew_request *)head;
 
     request->lost_count = 0;
-    if (!mf__value_is_array(answer, 1) || answer->length % 2 != 1 ||
-        answer->length > 2 * request->count + 1 || answer->items[0].type != MF_VALUE_INTEGER) {
+    if (!mf__value_is_array(answer, 2) || answer->length % 2 != 0 ||
+        answer->length > 2 * request->count + 2 || answer->items[0].type != MF_VALUE_INTEGER ||
+        !mf__value_number(&answer->items[1], &request->held)) {
         mf__redis_misunderstood(redis, head);
         return;
     }
     mf__reaper_look_in(redis, answer->items[0].integer);
-    for (size_t i = 1; i + 1 < answer->length; i += 2)
+    for (size_t i = 2; i + 1 < answer->length; i += 2)
         if (mf__redis_read_lost(answer->items, i, request->count,
                                 &request->lost[request->lost_count]))
             request->lost_count++;
@@ -242,6 +245,8 @@ static void write_ending(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_CRASHES);
     mf__redis_key(redis, MF_KEY_MESSAGES);
     mf__redis_key(redis, MF_KEY_MAIL);
+    mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_key(redis, MF_KEY_LATER);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_text(redis, session->node);

@@ -116,6 +116,7 @@ static const mf_broker_operations operations = {
     .tell = mf__redis_tell,
     .forget = mf__redis_forget,
     .states = mf__redis_states,
+    .held = mf__redis_held,
 };
 
 /* Opening. */

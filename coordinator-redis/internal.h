@@ -204,6 +204,10 @@ bool mf__redis_read_lost(const mf_value *items, size_t at, size_t count, mf_lost
 /* A character for each item (tasks.c): 1 is MF_OK, 0 is `refused`, 2 is MF_ETAKEN. */
 void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused);
 
+/* The cursor of a scan, a number in text that is 0 at the beginning and the end, as the core's
+ * (records.c); false: it is none. */
+bool mf__redis_read_cursor(char out[MF_CURSOR_SIZE], const mf_value *cursor);
+
 /* A string that may be a task's id (tasks.c). */
 bool mf__redis_is_id(const mf_value *value);
 
@@ -274,5 +278,6 @@ void mf__redis_mail(mf_broker *broker, mf_mail_request *request);
 void mf__redis_tell(mf_broker *broker, mf_items_request *request);
 void mf__redis_forget(mf_broker *broker, mf_items_request *request);
 void mf__redis_states(mf_broker *broker, mf_states_request *request);
+void mf__redis_held(mf_broker *broker, mf_held_request *request);
 
 #endif

@@ -179,15 +179,14 @@ static void on_page(mf_request *head)
     mf__redis_submit(l->redis, head, &owners_operation);
 }
 
-/* HSCAN's cursor is a number in text, 0 at the beginning and the end. */
-static bool read_cursor(mf_page_request *request, const mf_value *cursor)
+bool mf__redis_read_cursor(char out[MF_CURSOR_SIZE], const mf_value *cursor)
 {
-    if (cursor->type != MF_VALUE_STRING || cursor->length >= sizeof request->cursor)
+    if (cursor->type != MF_VALUE_STRING || cursor->length >= MF_CURSOR_SIZE)
         return false;
     if (strcmp(cursor->text, "0") == 0)
-        request->cursor[0] = '\0';
+        out[0] = '\0';
     else
-        memcpy(request->cursor, cursor->text, cursor->length + 1);
+        memcpy(out, cursor->text, cursor->length + 1);
     return true;
 }
 
@@ -250,7 +249,7 @@ static void read_page(mf_redis *redis, mf_request *head, const mf_value *answer)
     listing *l = (listing *)head;
 
     if (!mf__value_is_array(answer, 2) || !mf__value_is_array(&answer->items[1], 0) ||
-        !read_cursor(l->page, &answer->items[0]))
+        !mf__redis_read_cursor(l->page->cursor, &answer->items[0]))
         mf__redis_misunderstood(redis, head);
     else if (make_room(l, &answer->items[1]))
         keep_page(redis, l, &answer->items[1]);

@@ -252,7 +252,7 @@ void mf__redis_forget(mf_broker *broker, mf_items_request *request)
     mf__redis_submit((mf_redis *)broker, &request->request, &forget_operation);
 }
 
-/* states: by HSCAN, whose cursor is a number in text, 0 at the beginning and the end. */
+/* states: by HSCAN. */
 
 static void write_states(mf_redis *redis, mf_request *head)
 {
@@ -265,22 +265,13 @@ static void write_states(mf_redis *redis, mf_request *head)
     mf__redis_number(redis, (int64_t)request->limit);
 }
 
-static bool read_cursor(mf_states_request *request, const mf_value *cursor)
-{
-    if (cursor->type != MF_VALUE_STRING || cursor->length >= sizeof request->cursor)
-        return false;
-    snprintf(request->cursor, sizeof request->cursor, "%s",
-             strcmp(cursor->text, "0") == 0 ? "" : cursor->text);
-    return true;
-}
-
 static void read_states(mf_redis *redis, mf_request *head, const mf_value *answer)
 {
     mf_states_request *request = (mf_states_request *)head;
 
     request->count = 0;
     if (!mf__value_is_array(answer, 2) || !mf__value_is_array(&answer->items[1], 0) ||
-        !read_cursor(request, &answer->items[0])) {
+        !mf__redis_read_cursor(request->cursor, &answer->items[0])) {
         mf__redis_misunderstood(redis, head);
         return;
     }

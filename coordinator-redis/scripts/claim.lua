@@ -1,6 +1,6 @@
 -- Claims tasks for a session.
--- KEYS: node, sessions, tasks, ready, held, counts, fence, mail, aside, then an owner key for each
--- task.
+-- KEYS: node, sessions, tasks, ready, held, counts, fence, mail, aside, later, then an owner key for
+-- each task.
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
 -- the node's hint channel.
 -- Answer: for each task its properties (granted), nil (gone), 1 (taken), 2 (owner key damaged) or
@@ -8,7 +8,7 @@
 -- tasks that the session held already, pairs of place and fence.
 -- include session.lua
 -- include clock.lua
-local fixed, sub, pcall = 9, string.sub, redis.pcall
+local fixed, sub, pcall = 10, string.sub, redis.pcall
 local lease, from = ARGV[3], tonumber(ARGV[6])
 local fence = math.max((tonumber(call('GET', KEYS[7])) or 0) + 1, now_us)
 if fence > 9007199254740991 then
@@ -27,6 +27,7 @@ local n = #ids
 call('ZCARD', KEYS[4])
 local mailed = call('ZCARD', KEYS[8]) > 0
 local aside = call('SCARD', KEYS[9]) > 0 and call('SMISMEMBER', KEYS[9], unpack(ids))
+local later = call('ZCARD', KEYS[10]) > 0 and call('ZMSCORE', KEYS[10], unpack(ids))
 local held = call('SCARD', KEYS[5])
 local answer = call('HMGET', KEYS[3], unpack(ids))
 answer[n + 1] = fence
@@ -34,6 +35,8 @@ answer[n + 1] = fence
 local granted, last = {}, n + 1
 for i = 1, n do
     if answer[i] and aside and aside[i] == 1 then
+        answer[i] = 1
+    elseif answer[i] and later and later[i] and tonumber(later[i]) > now then
         answer[i] = 1
     elseif answer[i] then
         local key = KEYS[fixed + i]
@@ -62,6 +65,9 @@ end
 if #granted > 0 then
     call('SET', KEYS[7], fence)
     call('ZREM', KEYS[4], unpack(granted))
+    if later then
+        call('ZREM', KEYS[10], unpack(granted)) -- a clock that goes back must not hide them again
+    end
     held = held + call('SADD', KEYS[5], unpack(granted))
     call('HSET', KEYS[6], token, held)
     call('PEXPIRE', KEYS[1], lease)

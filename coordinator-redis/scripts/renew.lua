@@ -1,20 +1,20 @@
 -- Renews a session and some of its claims.
--- KEYS: node, sessions, tasks, ready, held, counts, crashes, then an owner key for each claim.
+-- KEYS: node, sessions, tasks, ready, held, counts, crashes, aside, then an owner key for each claim.
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
 -- after how many ms a claim is no crash loop, then the fences as runs: the first place, and the fence from there on.
--- Answer: ms until the first session lapses, then for each claim that is lost its place and 1 (not
--- the owner) or 2 (task gone).
+-- Answer: ms until the first session lapses, how many tasks the session holds, then for each claim
+-- that is lost its place and 1 (not the owner) or 2 (task gone).
 -- include session.lua
 -- include clock.lua
 -- include lost.lua
-local fixed, run = 7, 8
+local fixed, run = 8, 8
 local lease, from = ARGV[3], tonumber(ARGV[6])
 local mine, suffix = token .. ' ', ' ' .. ARGV[4]
 local n = #KEYS - fixed
 call('ZCARD', KEYS[4])
 call('SCARD', KEYS[5])
 local owners = n > 0 and call('MGET', unpack(KEYS, fixed + 1)) or {}
-local answer, expected = { 0 }, nil
+local answer, expected = { 0, 0 }, nil
 local expiry = string.format('%.0f', now + lease) -- not rewritten for replicas, as PEXPIRE is
 local change = tonumber(ARGV[run])
 -- A fence is the time of its claim, or later.
@@ -41,9 +41,10 @@ end
 if #survived > 0 then
     call('HDEL', KEYS[7], unpack(survived))
 end
-if #answer > 1 then
-    return_strays(KEYS[4], ARGV[5])
-    call('HSET', KEYS[6], token, call('SCARD', KEYS[5]))
+answer[2] = call('SCARD', KEYS[5])
+if #answer > 2 then
+    return_strays(KEYS[4], KEYS[8], ARGV[5])
+    call('HSET', KEYS[6], token, answer[2])
 end
 -- Last, so that a session is never seen to lapse before its claims.
 call('PEXPIRE', KEYS[1], lease)

@@ -49,6 +49,9 @@ typedef struct mf_session {
     double weight;
 } mf_session;
 
+/* Where a listing goes on: "" at the beginning and after the last page. */
+#define MF_CURSOR_SIZE 280
+
 struct mf_lease;
 
 /* One task that a session holds or asks for. The core owns it. */
@@ -69,6 +72,7 @@ typedef struct mf_claim {
     uint8_t outcome;
     uint8_t life;      /* of what was granted */
     bool repeated : 1; /* an earlier try of the request under way had no answer */
+    bool counted : 1;  /* among those that the broker is known to list as ours */
     struct mf_claim *next, *previous;
 } mf_claim;
 
@@ -126,7 +130,28 @@ typedef struct mf_renew_request {
     size_t count;
     mf_lost_claim *lost; /* out: room for `count`, by the core */
     size_t lost_count;   /* out */
+    /* out: how many tasks the broker then lists as the session's. Left as the core sets it,
+     * MF_HELD_UNKNOWN, by a driver without `held`. */
+    uint64_t held;
 } mf_renew_request;
+#define MF_HELD_UNKNOWN UINT64_MAX
+
+/* held: the tasks that the broker lists as the session's, in pages as `tasks` is. Of the records
+ * `id` and `fence` are used; fence 0: the broker knows of no owner.
+ *
+ * A broker that was set back, by a failover or a restored snapshot, lists claims whose release or
+ * end it had acknowledged: their tasks run nowhere, and nobody else may claim them. So the core
+ * compares `held` of each renewal with what the node holds, and when the broker lists more, reads
+ * this list and releases, with the fence that it is given, what the node neither holds nor has
+ * asked for. A broker that cannot lose what it has acknowledged needs neither. */
+typedef struct mf_held_request {
+    mf_request request;
+    mf_session *session;
+    size_t limit;
+    char cursor[MF_CURSOR_SIZE];   /* in and out */
+    const mf_task_record *records; /* out, valid during done() */
+    size_t count;                  /* out */
+} mf_held_request;
 
 /* claim. Results: MF_OK with fence and properties; MF_ETAKEN; MF_EGONE; MF_EDAMAGED.
  * release: the task becomes claimable. done: the task, with all that belongs to it, is removed for
@@ -158,8 +183,6 @@ typedef struct mf_items_request {
     mf_item *items;
     size_t count;
 } mf_items_request;
-
-#define MF_CURSOR_SIZE 280
 
 /* claimable: tasks that have no owner and may be claimed now; of the records only `id` is used.
  * tasks: all tasks. Both in pages of about `limit`; cursor "" starts, and comes back as "" after
@@ -357,6 +380,9 @@ typedef struct mf_broker_operations {
     void (*tell)(mf_broker *broker, mf_items_request *request);
     void (*forget)(mf_broker *broker, mf_items_request *request);
     void (*states)(mf_broker *broker, mf_states_request *request);
+
+    /* May be NULL. */
+    void (*held)(mf_broker *broker, mf_held_request *request);
 } mf_broker_operations;
 
 /* The head of every driver's handle; the driver fills it in `open`. */

@@ -192,6 +192,12 @@ static void on_reconciled(void *arg)
     mf__flow_list_complete(&me->flow);
 }
 
+static bool on_holds(void *arg, const char *id)
+{
+    const mf_task *task = mf__task_find(arg, id);
+    return task != NULL && (task->state >= TASK_CLAIMING || task->damaged);
+}
+
 static void on_granted(void *arg, mf_claim *claim, int code)
 {
     (void)arg;
@@ -289,6 +295,7 @@ static const mf_coordinator_events coordinator_events = {
     .node = on_node,
     .failed = on_failed,
     .closed = on_coordinator_closed,
+    .holds = on_holds,
 };
 
 /* Opening. */

@@ -55,6 +55,7 @@ struct mf_task {
     bool held_back : 1;     /* deferred by the balancer */
     bool bad_id : 1;        /* the id breaks the rules: kept only so that it is reported once */
     bool bad_record : 1;    /* claimed, and given back because its properties cannot be read */
+    bool damaged : 1; /* deferred: the broker may hold it for this node, unreadable as it is */
 };
 
 /* A drain: giving all tasks away in an orderly way. */

@@ -114,6 +114,7 @@ static void not_granted(mf_task *task, int code)
         mf__task_free(task);
     } else if (code == MF_EDAMAGED) {
         refuse_record(task, "its record in the broker is damaged");
+        task->damaged = true;
         mf__offers_defer(task, now + damaged_pause_us);
     } else if (code != MF_ETAKEN && code != MF_EGONE) {
         mf__offers_defer(task, now + failed_pause_us);
@@ -148,6 +149,7 @@ static void conclude_handover(mf_task *task, int code)
 void mf__task_granted(mf_task *task, int code)
 {
     task->consumer->statistics.claiming--;
+    task->damaged = false;
     learn(task, code);
     conclude_handover(task, code);
     if (code == MF_OK)

@@ -57,6 +57,7 @@ int mf__coordinator_open(mf_coordinator **out, mf_broker *broker,
     me->wants_mail = options->mail;
     mf__batch_start(me);
     mf__reconcile_start(me);
+    mf__holding_start(me);
     mf__session_start(me);
     *out = me;
     return MF_OK;

@@ -23,6 +23,20 @@ typedef struct claim_list {
 /* Claims that are renewed together; the driver sees its head. */
 typedef struct lease lease;
 
+/* What the broker lists as the session's, compared with what this node holds. */
+typedef struct mf__holding {
+    uint64_t count;     /* claims that were granted and neither ended nor lost */
+    uint64_t explained; /* so many more in the broker were found to be in order */
+    uint64_t surplus;   /* so many more there are, which led to the listing under way */
+    mf_held_request list;
+    mf_claims_request release;
+    bool comparing;
+    int64_t compared_us;
+    struct mf__stray *strays; /* of the page: found, and not given back yet */
+    struct mf__stray *giving; /* under way */
+    size_t found;
+} mf__holding;
+
 struct mf_coordinator {
     mf_loop *loop;
     mf_broker *broker;
@@ -74,6 +88,9 @@ struct mf_coordinator {
     mf_mail_request mail;
     bool wants_mail, mailing, mail_again;
     bool paging, page_again, receiving, receive_again, viewing, view_again;
+
+    /* holding.c */
+    mf__holding held;
 };
 
 /* session.c */
@@ -105,6 +122,14 @@ void mf__batch_drop_all(mf_coordinator *me);
 void mf__state_pump(mf_coordinator *me, size_t limit);
 /* Answers all that has not been sent. */
 void mf__state_drop_all(mf_coordinator *me);
+
+/* holding.c */
+void mf__holding_start(mf_coordinator *me);
+/* A claim is granted, or over: ended, or lost to another. */
+void mf__holding_add(mf_coordinator *me, mf_claim *claim);
+void mf__holding_remove(mf_coordinator *me, mf_claim *claim);
+/* A renewal tells that the broker lists so many as the session's. */
+void mf__holding_compare(mf_coordinator *me, uint64_t listed);
 
 /* reconcile.c */
 void mf__reconcile_start(mf_coordinator *me);

@@ -98,6 +98,7 @@ static void answer_end(mf_coordinator *me, mf_claim *claim, int code)
 void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code)
 {
     claim->result = code;
+    mf__holding_remove(me, claim);
     if (is_being_renewed(claim))
         mf__claims_append(&lease_of(claim)->ended, claim);
     else
@@ -203,6 +204,7 @@ static void renew(lease *l)
     l->renewing = true;
     l->asked_us = mf_loop_now_us(me->loop);
     l->renew.lost_count = 0;
+    l->renew.held = MF_HELD_UNKNOWN;
     me->in_flight++;
     me->broker->operations->renew(me->broker, &l->renew);
 }
@@ -263,6 +265,7 @@ static void tell_lost(mf_coordinator *me, mf_claim *claim)
     bool over = claim->life >= CLAIM_OVER;
 
     claim->life = CLAIM_LOST;
+    mf__holding_remove(me, claim);
     set_deadline(claim, earlier(claim->deadline_us, mf_loop_now_us(me->loop)));
     if (claim->state == CLAIM_HELD)
         me->events->lost(me->arg, claim, MF_STOP_LOST);
@@ -314,6 +317,7 @@ static void on_renewed(mf_request *request)
         prolong(l, request->sent_us);
         arm_deadline(l);
         arm_renewal(l);
+        mf__holding_compare(me, l->renew.held);
     } else if (mf_error_is_transient(code)) {
         mf__session_broken(me);
     } else {
@@ -410,6 +414,7 @@ void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
     if (l == NULL)
         abort(); /* no memory to renew what the broker has just granted */
     me->filling = l;
+    mf__holding_add(me, claim);
     claim->lease = &l->head;
     claim->life = CLAIM_FIRM;
     set_deadline(claim, deadline_us);

@@ -100,6 +100,16 @@ static void wait_for_holder(mf_coordinator *me)
                    now + (pause < holder_poll_us ? pause : holder_poll_us));
 }
 
+static void renew_session(mf_coordinator *me)
+{
+    if (!me->joined || me->renewing_session)
+        return;
+    me->renewing_session = true;
+    me->session_renew.held = MF_HELD_UNKNOWN;
+    me->in_flight++;
+    me->broker->operations->renew(me->broker, &me->session_renew);
+}
+
 static void on_joined(mf_coordinator *me)
 {
     bool again = me->joined;
@@ -114,6 +124,8 @@ static void on_joined(mf_coordinator *me)
     if (!me->joined_once) {
         me->joined_once = true;
         me->events->joined(me->arg);
+    } else {
+        renew_session(me); /* to compare what is held: the broker may have been set back */
     }
     mf__lease_renew_all(me);
     mf_defer(me->loop, &me->pump_call);
@@ -206,13 +218,15 @@ static void on_session_renewed(mf_request *request)
 
     me->renewing_session = false;
     me->in_flight--;
-    if (request->error.code == MF_OK)
+    if (request->error.code == MF_OK) {
         mf__session_was_renewed(me, request->sent_us);
-    else if (mf_error_is_transient(request->error.code))
+        mf__holding_compare(me, me->session_renew.held);
+    } else if (mf_error_is_transient(request->error.code)) {
         mf__session_broken(me);
-    else
+    } else {
         mf_log(me->loop, MF_LOG_ERROR, "coordinator", "session not renewed: %s",
                request->error.text);
+    }
     mf__request_came_back(me);
 }
 
@@ -222,11 +236,8 @@ static void on_session_timer(void *arg)
     int64_t now = mf_loop_now_us(me->loop);
     int64_t due = me->session_sent_us + me->lease_us / 3;
 
-    if (now >= due && me->joined && !me->renewing_session) {
-        me->renewing_session = true;
-        me->in_flight++;
-        me->broker->operations->renew(me->broker, &me->session_renew);
-    }
+    if (now >= due)
+        renew_session(me);
     mf_timer_start(me->loop, &me->session_timer, now >= due ? now + me->lease_us / 3 : due);
 }
 

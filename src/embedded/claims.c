@@ -68,7 +68,10 @@ void mf__space_offer(mf_space *space, mf_stored_task *task)
         mf__space_delete(space, task);
         return;
     }
+    bool is_for_later = task->waiting && task->delay_us != 0;
     task->waiting = false;
+    if (is_for_later && mf__delays_add(space, task, task->delay_us) == MF_OK)
+        return;
     mf__roster_add(&space->claimable, task);
     mf__space_announce(space, MF_NEWS_CLAIMABLE, task->id);
 }

@@ -112,6 +112,7 @@ SLOT(mail, mf_mail_request, MF_MAIL)
 SLOT(tell_tasks, mf_items_request, MF_TELL)
 SLOT(forget, mf_items_request, MF_FORGET)
 SLOT(states, mf_states_request, MF_LIST_STATES)
+SLOT(held, mf_held_request, MF_LIST_HELD)
 
 /* Watchers. */
 
@@ -324,6 +325,7 @@ static const mf_broker_operations operations = {
     .tell = tell_tasks,
     .forget = forget,
     .states = states,
+    .held = held,
 };
 
 static void init(mf_embedded *me, mf_loop *loop)

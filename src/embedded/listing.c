@@ -109,6 +109,29 @@ int mf__space_list_tasks(mf_space *space, mf_page_request *request)
     return list(&space->all, request, true);
 }
 
+/* All on one page: nothing of it was ever lost here, so that this is hardly ever asked for. */
+int mf__space_list_held(mf_space *space, mf_held_request *request)
+{
+    mf_stored_session *session;
+    size_t count = 0;
+    int code = mf__space_session(space, request->session, &session);
+
+    if (code != MF_OK)
+        return mf__space_answer(&request->request, code);
+    mf_task_record *records =
+        mf__answer_alloc(&request->request, session->held_count * sizeof *records);
+    if (records == NULL)
+        return mf__space_answer(&request->request, MF_ENOMEM);
+    for (const mf_stored_task *task = session->held; task != NULL; task = task->next)
+        records[count++] = (mf_task_record){.id = task->id, .fence = task->fence};
+    if (own_records(&request->request, records, count) != MF_OK)
+        return mf__space_answer(&request->request, MF_ENOMEM);
+    request->cursor[0] = 0;
+    request->records = records;
+    request->count = count;
+    return mf__space_answer(&request->request, MF_OK);
+}
+
 int mf__space_lookup(mf_space *space, mf_lookup_request *request)
 {
     size_t count = request->id_count;

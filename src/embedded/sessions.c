@@ -164,6 +164,7 @@ int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us)
         if (code != MF_OK)
             request->lost[request->lost_count++] = (mf_lost_claim){i, code};
     }
+    request->held = session->held_count;
     return mf__space_answer(&request->request, MF_OK);
 }
 

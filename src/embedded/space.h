@@ -35,6 +35,7 @@ typedef struct mf_stored_task {
     struct mf_stored_task *next, *previous; /* in owner->held */
     uint64_t fence;
     int64_t expires_us; /* the owner's claim; when delayed: the delay */
+    int64_t delay_us;   /* when waiting: the time it was submitted for; 0: none */
     char *state;        /* document; NULL: none */
     mf_stored_message *message;
     bool removed; /* kept only until its last owner's claim is over, or for its state */
@@ -176,6 +177,7 @@ int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us)
 
 int mf__space_list_claimable(mf_space *space, mf_page_request *request);
 int mf__space_list_tasks(mf_space *space, mf_page_request *request);
+int mf__space_list_held(mf_space *space, mf_held_request *request);
 int mf__space_lookup(mf_space *space, mf_lookup_request *request);
 
 int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us);

@@ -350,6 +350,8 @@ static int carry_out(mf_space *space, mf_request *request, int64_t now_us)
         return mf__space_forget(space, any, now_us);
     case MF_LIST_STATES:
         return mf__space_list_states(space, any);
+    case MF_LIST_HELD:
+        return mf__space_list_held(space, any);
     }
     return MF_ENOTSUP;
 }

@@ -30,7 +30,8 @@ typedef enum mf_operation {
     MF_MAIL,
     MF_TELL,
     MF_FORGET,
-    MF_LIST_STATES
+    MF_LIST_STATES,
+    MF_LIST_HELD
 } mf_operation;
 
 /* One piece of news for all watchers of a namespace. Shared, never changed. */

@@ -47,13 +47,15 @@ static void publish(mf_space *space, mf_stored_task *task, const mf_item *item, 
         mf__space_offer(space, task);
 }
 
-/* A new life for a removed task. It can be claimed when the claim on the old one is over. */
+/* A new life for a removed task. It can be claimed when the claim on the old one is over, and not
+ * before its own time. */
 static int revive(mf_space *space, mf_stored_task *task, const mf_item *item, int64_t now_us)
 {
     if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL)
         return MF_ENOMEM;
     task->removed = false;
     task->waiting = task->owner != NULL;
+    task->delay_us = item->delay_us > 0 ? now_us + item->delay_us : 0;
     mf__roster_add(&space->all, task);
     if (!task->waiting)
         publish(space, task, item, now_us);

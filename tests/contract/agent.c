@@ -95,6 +95,15 @@ static void on_failed(void *arg, const mf_error *why)
     poke(a->c);
 }
 
+/* What is over, or was never granted, is not its any more. */
+static bool on_holds(void *arg, const char *id)
+{
+    for (const agent_claim *one = ((agent *)arg)->claims; one != NULL; one = one->next)
+        if (strcmp(one->claim.id, id) == 0 && one->granted >= MF_OK && one->endings == 0)
+            return true;
+    return false;
+}
+
 static void on_closed(void *arg)
 {
     agent *a = arg;
@@ -117,6 +126,7 @@ static const mf_coordinator_events events = {
     .view = on_view,
     .failed = on_failed,
     .closed = on_closed,
+    .holds = on_holds,
 };
 
 static bool is_closed(void *arg)

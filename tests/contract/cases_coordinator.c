@@ -356,6 +356,50 @@ static void coordinator_survives_a_restart(contract *c)
     assert_int_equal(t->ended, MF_OK);
 }
 
+/* A task that the broker lists as the node's, which has ended it, comes back: so it is when the
+ * broker has lost an ending that it had acknowledged. What the node does hold stays its own. */
+static void what_is_held_in_vain_comes_back(contract *c)
+{
+    agent *a = agent_joined(c, direct(c), "a", 1500);
+    peer *p = peer_joined(c, "b", 10000), *as_a = peer_joined(c, "of a", 10000);
+
+    submit_many(p, "t", 3);
+    agent_claim *kept = agent_claimed(a, "t0");
+    as_a->session = a->coordinator->session;
+    assert_int_equal(claim(as_a, new_claim(c, "t1")), MF_OK);
+    assert_int_equal(claim(as_a, new_claim(c, "t2")), MF_OK);
+    assert_true(wait_heard(p, HEARD_CLAIMABLE, "t1", 1500));
+    assert_true(wait_heard(p, HEARD_CLAIMABLE, "t2", 1500));
+    assert_int_equal(claim_within(p, new_claim(c, "t1"), 1500), MF_OK);
+    assert_int_equal(claim_within(p, new_claim(c, "t2"), 1500), MF_OK);
+    assert_int_equal(claim(p, new_claim(c, "t0")), MF_ETAKEN);
+    assert_int_equal(kept->lost, MF_STOP_NONE);
+}
+
+/* A claim that is under way while the two are compared is not taken for one that is held in vain.
+ */
+static void claims_under_way_are_not_given_back(contract *c)
+{
+    enum { COUNT = 40 };
+    agent *a = agent_joined(c, direct(c), "a", 600);
+    peer *p = peer_joined(c, "b", 10000), *as_a = peer_joined(c, "of a", 10000);
+    agent_claim *claims[COUNT];
+
+    submit_many(p, "t", COUNT);
+    submit(p, "vain");
+    as_a->session = a->coordinator->session;
+    assert_int_equal(claim(as_a, new_claim(c, "vain")), MF_OK);
+    for (int i = 0; i < COUNT; i++) {
+        claims[i] = agent_start_claim(a, keep_text(c, "t%d", i));
+        pass_time(c, 25);
+    }
+    assert_true(await_offered(a, "vain", 1500));
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(claims[i]->granted, MF_OK);
+        assert_int_equal(claims[i]->lost, MF_STOP_NONE);
+    }
+}
+
 const contract_case coordinator_cases[] = {
     CASE(claim_lives_until_it_is_ended),
     CASE(refused_claims_are_answered),
@@ -368,6 +412,8 @@ const contract_case coordinator_cases[] = {
     CASE(close_leaves),
     CASE(commands_arrive_in_order),
     CASE(lapsed_claims_are_offered),
+    CASE_NEEDS(what_is_held_in_vain_comes_back, NEEDS_HELD),
+    CASE_NEEDS(claims_under_way_are_not_given_back, NEEDS_HELD),
     CASE_NEEDS(ambiguous_claim_is_resolved, NEEDS_LINK),
     CASE_NEEDS(ambiguous_release_is_resolved, NEEDS_LINK),
     CASE_NEEDS(short_break_costs_nothing, NEEDS_LINK),

@@ -232,12 +232,57 @@ static void namespaces_are_apart(contract *c)
     assert_int_equal(count_tasks(other), 2);
 }
 
+static int submit_for_later(peer *p, const char *id, int ms)
+{
+    mf_item *item = keep(p->c, sizeof *item);
+
+    *item = (mf_item){.id = id, .delay_us = ms * 1000};
+    int code = call_wait(start_submit(p, keep_text(p->c, "later %s", id), item, 1));
+    return code != MF_OK ? code : item->result;
+}
+
+/* A running task that is removed and submitted anew for later is claimable at that time, not when
+ * its first owner lets go, however it does. */
+static void new_life_for_later_keeps_its_time(contract *c)
+{
+    peer *p = peer_joined(c, "a", 10000), *q = peer_joined(c, "b", 10000);
+    mf_claim *t = new_claim(c, "t"), *u = new_claim(c, "u");
+
+    if (!p->broker->can_delay)
+        return;
+    submit(p, "t");
+    submit(p, "u");
+    assert_int_equal(claim(p, t), MF_OK);
+    assert_int_equal(claim(p, u), MF_OK);
+    assert_int_equal(remove_task(q, "t"), MF_OK);
+    assert_int_equal(remove_task(q, "u"), MF_OK);
+    int64_t submitted_us = mf_loop_now_us(c->loop);
+    assert_int_equal(submit_for_later(q, "t", 1500), MF_OK);
+    assert_int_equal(submit_for_later(q, "u", 1500), MF_OK);
+    assert_int_equal(done(p, t), MF_EGONE);
+    assert_int_equal(release(p, u), MF_EGONE);
+    assert_int_equal(claim(q, new_claim(c, "t")), MF_ETAKEN);
+    assert_int_equal(claim(q, new_claim(c, "u")), MF_ETAKEN);
+    assert_int_equal(count_claimable(q), 0);
+    assert_int_equal(claim_within(q, new_claim(c, "t"), 5000), MF_OK);
+    assert_int_equal(claim_within(q, new_claim(c, "u"), 5000), MF_OK);
+    assert_true(mf_loop_now_us(c->loop) - submitted_us >= 1500000);
+}
+
 const contract_case task_cases[] = {
-    CASE(submitted_task_is_there),        CASE(submit_of_existing_id),
-    CASE(submit_of_claimed_id),           CASE(repeated_submit_gives_the_first_results),
-    CASE(late_submit_does_not_resurrect), CASE(removed_task_is_gone),
-    CASE(removed_task_ends_the_claim),    CASE(pages_show_each_task_once),
-    CASE(pages_while_tasks_go),           CASE(claimed_tasks_are_listed_with_owner),
-    CASE(lookup_answers_in_order),        CASE(ids_and_properties_come_back_whole),
-    CASE(namespaces_are_apart),           {0},
+    CASE(new_life_for_later_keeps_its_time),
+    CASE(submitted_task_is_there),
+    CASE(submit_of_existing_id),
+    CASE(submit_of_claimed_id),
+    CASE(repeated_submit_gives_the_first_results),
+    CASE(late_submit_does_not_resurrect),
+    CASE(removed_task_is_gone),
+    CASE(removed_task_ends_the_claim),
+    CASE(pages_show_each_task_once),
+    CASE(pages_while_tasks_go),
+    CASE(claimed_tasks_are_listed_with_owner),
+    CASE(lookup_answers_in_order),
+    CASE(ids_and_properties_come_back_whole),
+    CASE(namespaces_are_apart),
+    {0},
 };

@@ -25,7 +25,7 @@ int main(int argc, char **argv)
         .driver = &mf_embedded_driver,
         .lease_ms = 600,
         .expiry_slack_ms = 20,
-        .abilities = NEEDS_STATES,
+        .abilities = NEEDS_STATES | NEEDS_HELD,
         .lacks = {{NEEDS_LINK, "there is no link between an in-process broker and its user"},
                   {NEEDS_SERVER, "the broker is no process of its own"},
                   {NEEDS_PERSISTENCE, "the store lives as long as a handle on it"},

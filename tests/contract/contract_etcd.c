@@ -167,6 +167,7 @@ int main(int argc, char **argv)
             .abilities =
                 NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE | NEEDS_TAMPER | NEEDS_STATES,
             .lacks = {{NEEDS_SCRIPTS, "etcd has no scripts"},
+                      {NEEDS_HELD, "etcd loses nothing that it has acknowledged"},
                       {NEEDS_HINT_CUT, "a watch that is cut goes on where it was: nothing is "
                                        "missed, so there is no resync to wait for"}},
             .start = start,

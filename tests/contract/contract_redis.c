@@ -157,7 +157,7 @@ int main(int argc, char **argv)
                                .expiry_slack_ms = 20,
                                .abilities = NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE |
                                             NEEDS_SCRIPTS | NEEDS_HINT_CUT | NEEDS_TAMPER |
-                                            NEEDS_STATES,
+                                            NEEDS_STATES | NEEDS_HELD,
                                .start = start,
                                .stop = stop,
                                .url = url,

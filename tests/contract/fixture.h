@@ -22,6 +22,7 @@ typedef enum fixture_ability {
     NEEDS_HINT_CUT = 16,   /* the hints' connections can be cut while the others stay */
     NEEDS_TAMPER = 32,     /* records can be changed behind the library's back */
     NEEDS_STATES = 64,     /* the driver keeps states of tasks and messages to them */
+    NEEDS_HELD = 128,      /* the driver lists what a session holds */
 } fixture_ability;
 
 /* What the link does from now on; nothing is undone for bytes that are already through. */
