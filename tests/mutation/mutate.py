@@ -149,7 +149,7 @@ class Run:
         kept = self.tree.work / "results.jsonl"
         if self.chosen.again:
             kept.unlink(missing_ok=True)
-        self.results = Results(kept, self.tree.digest_of_tests())
+        self.results = Results(kept, self.tree.digest_of_tests(self.programs))
         entries = equivalent.read((self.top / "tests/mutation/equivalent.txt").read_text())
         self.explained = equivalent.Explained(entries)
         due = [m for m in mutants if self.results.get(m[0].key(m[2])) is None]

@@ -54,10 +54,10 @@ class Tree:
             if old.is_file() and str(old.relative_to(self.copy)) not in files:
                 old.unlink()
 
-    def digest_of_tests(self):
+    def digest_of_tests(self, programs):
         parts = [f.encode() + (self.top / f).read_bytes() for f in sorted(self.files())
                  if f.startswith("tests/")]
-        return digest(b"\0".join(parts))
+        return digest(b"\0".join([repr(programs).encode(), *parts]))
 
     # The build.
 
