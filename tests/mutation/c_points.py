@@ -82,8 +82,9 @@ class _Finder:
         return any(s <= start and end <= e and (s, e) != (start, end) for s, e in self.macros)
 
     def add(self, span, replacement, what):
-        self.mutants.append(
-            Mutant(self.path, self.function.spelling, *span, replacement, what))
+        if replacement != self.bytes[span[0] : span[1]].decode():
+            self.mutants.append(
+                Mutant(self.path, self.function.spelling, *span, replacement, what))
 
     def between(self, left, right):
         """The operator between two operands, or None where a macro hides it."""
@@ -337,7 +338,7 @@ class _Finder:
         """Without parentheses and what the compiler converts unasked."""
         while cursor.kind in (K.UNEXPOSED_EXPR, K.PAREN_EXPR):
             children = list(cursor.get_children())
-            if len(children) != 1 or self.is_macro(cursor):
+            if len(children) != 1:
                 break
             cursor = children[0]
         return cursor

@@ -81,11 +81,11 @@ class Mutate(unittest.TestCase):
         """The shifted comparison makes no difference, and one function is not tested."""
         status, output = self.run_it()
         self.assertEqual(status, 1)
-        self.assertEqual(self.verdicts(), ["noticed"] * 11 + ["unnoticed"] + ["unreached"] * 2)
+        self.assertEqual(self.verdicts(), ["noticed"] * 16 + ["unnoticed"] + ["unreached"] * 2)
         self.assertIn("at_most: another operator: >=: unnoticed by 1 tests", output)
         self.assertIn("-    if (value > most)\n+    if (value >= most)\n", output)
         self.assertEqual(output.count("never_called: "), 2)
-        self.assertIn(" 78.6 %", output)
+        self.assertIn(" 84.2 %", output)
 
     def test_endless_loop(self):
         """A mutant that never ends is noticed by the time that it takes."""
@@ -97,16 +97,16 @@ class Mutate(unittest.TestCase):
         is, another while the tests do."""
         self.run_it()
         self.run_it()
-        self.assertEqual(self.judged(), 14)
+        self.assertEqual(self.judged(), 19)
         self.replace("src/sample.c", "int digits(", "/* In base 10. */\n\nint digits(")
         self.run_it()
-        self.assertEqual(self.judged(), 14)
+        self.assertEqual(self.judged(), 19)
         self.replace("tests/test_sample.c", "at_most(3, 5) == 3", "never_called(1) == 2")
         self.run_it()
-        self.assertEqual(self.judged(), 14 + 3)
+        self.assertEqual(self.judged(), 19 + 3)
         self.replace("src/sample.c", "return value + 1;", "return value + 3 - 2;")
         self.run_it()
-        self.assertEqual(self.judged(), 14 + 3 + 4)
+        self.assertEqual(self.judged(), 19 + 3 + 4)
 
     def test_explained(self):
         """An explained mutant does not count, and an entry without a mutant is told."""

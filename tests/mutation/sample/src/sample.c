@@ -18,6 +18,13 @@ int digits(unsigned value)
     return count;
 }
 
+bool is_digit(int value)
+{
+    if (value < 10)
+        return true;
+    return false;
+}
+
 int never_called(int value)
 {
     return value + 1;
