@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Claims tasks for a session.
 -- KEYS: node, sessions, tasks, ready, held, counts, fence, mail, aside, later, then an owner key for
 -- each task.

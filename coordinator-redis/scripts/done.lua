@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes finished tasks of a session for good. Keys, arguments and answer: see ending.lua.
 -- include ending.lua
 if #ids > 0 then

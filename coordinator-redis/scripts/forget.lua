@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes what is known of tasks that have no owner besides that they exist. Those that were set
 -- aside become claimable.
 -- KEYS: submitted, tasks, ready, state, messages, mail, crashes, aside, then an owner key for each

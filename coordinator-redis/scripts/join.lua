@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Makes a session known, or known again with a higher epoch.
 -- KEYS: node, sessions, nodes, left, counts.
 -- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name,

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Finds sessions that have lapsed or ended, and hints tasks that were submitted for a time that has
 -- come.
 -- KEYS: sessions, later.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends a session. What it still holds is given back by reap.lua.
 -- KEYS: node, sessions, left.
 -- ARGV: token, epoch, how long to remember in ms that it has left, for a delayed join.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Gives back what a lapsed or ended session held, some tasks a call.
 -- The session's score is 0 when it has left, -1 when it was taken over; what it held when it did not
 -- leave was a crash to the task, of which one that had too many in a row is set aside.
@@ -69,7 +70,9 @@ if #ids > 0 then
         end
         if held[i] == 1 then
             if own then
-                local ms = math.max(call('PTTL', key), 1)
+                -- Without an expiry it is waited for as well, but it will not come soon.
+                local ms = call('PTTL', key)
+                ms = ms < 0 and 10000 or math.max(ms, 1)
                 wait = wait == 0 and ms or math.min(wait, ms)
             else
                 call('SREM', KEYS[2], ids[i])

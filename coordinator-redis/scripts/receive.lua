@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Reads the commands of a node, oldest first, and forgets those that were read before.
 -- KEYS: node, commands, fence.
 -- ARGV: token, epoch, the last sequence number to forget, how many at most, how long they live in ms.

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Makes tasks of a session claimable. Keys, arguments and answer: see ending.lua.
 -- include ending.lua
 if #ids > 0 then

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes tasks, running or not. An owner finds out by the hint, or when it renews.
 -- A claim stays in force, marked as that of a removed task, until it is released or its lease ends,
 -- so that a task submitted anew under the id does not run beside the old one's handler.

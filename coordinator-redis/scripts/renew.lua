@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Renews a session and some of its claims.
 -- KEYS: node, sessions, tasks, ready, held, counts, crashes, aside, then an owner key for each claim.
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Stores a command for a node. Its sequence number comes from the fence counter, so that it rises
 -- even after all earlier commands are gone.
 -- KEYS: commands, fence.

@@ -337,6 +337,32 @@ static void test_reap_waits_for_claims(void **state)
     driver_close(&dead);
 }
 
+/* An owner key without an expiry, which a dead session has left, is respected, and costs next to
+ * nothing while it is waited for. */
+static void test_reap_owner_without_expiry(void **state)
+{
+    fixture *f = *state;
+    driver_handle dead;
+    mf_session session = driver_session("dead", 'd', 1000);
+    mf_claim claim = {.id = "x"};
+
+    assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    open_node(f, &dead, &session);
+    assert_int_equal(driver_claim(&dead, &session, &claim), MF_OK);
+    driver_unwatch(&dead);
+    redis_server_do(f->server, "PERSIST {t}:owner:x");
+    assert_int_equal(driver_renew(&f->a, &f->session_a), MF_OK);
+    assert_int_equal(driver_renew(&f->b, &f->session_b), MF_OK);
+    driver_run_ms(&f->a, 1500);
+    long long before = redis_server_info(f->server, "total_commands_processed");
+    driver_run_ms(&f->a, 2000);
+    long long commands = redis_server_info(f->server, "total_commands_processed") - before;
+    print_message("%lld commands in two seconds\n", commands);
+    assert_in_range(commands, 0, 400);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_ETAKEN);
+    driver_close(&dead);
+}
+
 /* leave gives back at once what the session still holds; repeated it is harmless, and a join that
  * was delayed until after it is refused. */
 static void test_leave(void **state)
@@ -556,18 +582,33 @@ static void test_lookup_and_nodes(void **state)
     assert_int_equal(driver_node_tasks(&f->a, "node a"), 0);
 }
 
-/* A full server refuses new tasks and goes on running those that it has. */
+/* A full server refuses new tasks and goes on running those that it has: sessions join again, tasks
+ * are given back, taken over and ended. */
 static void test_memory_full(void **state)
 {
     fixture *f = *state;
-    mf_claim claim = {.id = "x"};
+    mf_claim claim = {.id = "x"}, other = {.id = "z"};
 
     assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    assert_int_equal(driver_submit(&f->a, "z", "z", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &other), MF_OK);
     assert_int_equal(driver_claim(&f->a, &f->session_a, &claim), MF_OK);
     redis_server_do(f->server, "CONFIG SET maxmemory 1");
     assert_int_equal(driver_submit(&f->a, "t", "y", NULL), MF_EREFUSED);
     assert_non_null(strstr(f->a.error.text, "maxmemory"));
     assert_int_equal(driver_renew_one(&f->a, &f->session_a, &claim), MF_OK);
+    f->session_a.epoch++;
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    redis_server_do(f->server, "DEL %s", "{t}:node:node a");
+    f->session_a.epoch++;
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &claim), MF_OK);
+    assert_int_equal(driver_send(&f->a, "b", "{}"), MF_OK);
+    assert_int_equal(driver_release(&f->b, &f->session_b, &other), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &other), MF_OK);
+    assert_int_equal(driver_leave(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &other), MF_OK);
+    assert_int_equal(driver_remove(&f->a, "r", "z"), MF_OK);
     assert_int_equal(driver_done(&f->a, &f->session_a, &claim), MF_OK);
     redis_server_do(f->server, "CONFIG SET maxmemory 0");
     assert_int_equal(driver_submit(&f->a, "u", "y", NULL), MF_OK);
@@ -588,6 +629,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order_after_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reap_waits_for_claims, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reap_owner_without_expiry, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(test_name_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hints, setup, teardown),
