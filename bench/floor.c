@@ -51,14 +51,14 @@ static void text(floor_client *client, const char *argument)
 
 static void load(floor_client *client, const mf_script *script)
 {
-    resp_call(client->connection, 3, (const char *[]){"SCRIPT", "LOAD", script->text});
+    resp_call(client->connection, 3, (const char *[]){"SCRIPT", "LOAD", script->plain.text});
 }
 
 static void begin(floor_client *client, const mf_script *script, size_t keys, size_t arguments)
 {
     resp_begin(client->connection, 3 + keys + arguments);
     text(client, "EVALSHA");
-    text(client, script->sha);
+    text(client, script->plain.sha);
     resp_number(client->connection, (long long)keys);
 }
 
@@ -132,7 +132,7 @@ static void join(floor_client *client)
     load(client, &mf__script_join);
     resp_cursor reply =
         resp_call(client->connection, 15,
-                  (const char *[]){"EVALSHA", mf__script_join.sha, "5", KEY("node:floor"),
+                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "5", KEY("node:floor"),
                                    KEY("sessions"), KEY("nodes"), KEY("left:floor"), KEY("counts"),
                                    token, "1", "3600000", "1", node, "0", hints});
     resp_next(&reply);

@@ -153,7 +153,12 @@ static int read_unix_url(mf_redis *redis, mf_error *error)
     return MF_OK;
 }
 
-/* redis://[user:password@]host[:port][,host...][/db] */
+static bool is_scheme(const mf_url *url, const char *plain, const char *tls)
+{
+    return strcmp(url->scheme, plain) == 0 || strcmp(url->scheme, tls) == 0;
+}
+
+/* redis://[user:password@]host[:port][,host...][/db]; redis+cluster:// takes no database. */
 static int read_tcp_url(mf_redis *redis, mf_error *error)
 {
     const mf_url *url = &redis->url;
@@ -166,9 +171,12 @@ static int read_tcp_url(mf_redis *redis, mf_error *error)
             .port = url->hosts[i].port != 0 ? url->hosts[i].port : DEFAULT_PORT,
         };
     redis->settings.connection.endpoint_count = url->host_count;
-    redis->settings.connection.tls = strcmp(url->scheme, "rediss") == 0;
+    redis->settings.connection.tls = strncmp(url->scheme, "rediss", 6) == 0;
+    redis->settings.cluster = is_scheme(url, "redis+cluster", "rediss+cluster");
     if (url->path[0] == '\0' || url->path[1] == '\0')
         return MF_OK;
+    if (redis->settings.cluster && strcmp(url->path, "/0") != 0)
+        return mf_error_set(error, MF_EINVAL, "url: database: a cluster has none but 0");
     return parse_database(&redis->settings.database, url->path + 1, error);
 }
 
@@ -271,6 +279,7 @@ static void init(mf_redis *redis, mf_loop *loop)
     };
     mf_deferred_init(&redis->finish, mf__redis_run_finished, redis);
     mf_deferred_init(&redis->close_call, on_close, redis);
+    mf_timer_init(&redis->moving_timer, mf__redis_send_moving, redis);
     mf__hints_init(redis);
     mf__nodes_init(redis);
     mf__reaper_init(redis);
@@ -300,7 +309,8 @@ static int redis_open(mf_broker **out, const char *url, const mf_broker_options 
     return code;
 }
 
-static const char *const schemes[] = {"redis", "rediss", "unix", NULL};
+static const char *const schemes[] = {"redis",          "rediss", "redis+cluster",
+                                      "rediss+cluster", "unix",   NULL};
 
 const mf_driver mf_redis_driver = {
     .version = MF_DRIVER_VERSION,

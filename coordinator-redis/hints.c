@@ -98,7 +98,7 @@ static void subscribe(mf_redis *redis, mf_subscriber *subscriber)
     mf_error why;
 
     mf__parts_clear(&redis->parts);
-    mf__redis_text(redis, "SUBSCRIBE");
+    mf__redis_text(redis, redis->settings.cluster ? "SSUBSCRIBE" : "SUBSCRIBE");
     mf__redis_channel(redis);
     if (node != NULL)
         mf__redis_key_of(redis, MF_PREFIX_HINTS, node);
@@ -124,8 +124,7 @@ void mf__hints_follow(mf_redis *redis)
     mf_hints *hints = &redis->hints;
     mf_error why;
 
-    if (!redis->up || !is_ready(hints) ||
-        strcmp(mf__link_peer(hints->link), mf__link_peer(redis->link)) == 0)
+    if (!redis->up || !is_ready(hints) || mf__link_same_server(hints->link, redis->link))
         return;
     mf_error_set(&why, MF_EUNREACHABLE, "%s: requests go to %s now", mf__link_peer(hints->link),
                  mf__link_peer(redis->link));
@@ -138,7 +137,7 @@ static void on_ready(mf_link *link, void *arg)
     mf_redis *redis = arg;
     mf_hints *hints = &redis->hints;
 
-    hints->asked = hints->answered = 0;
+    hints->asked = hints->answered = hints->leaving = 0;
     mf__hints_follow(redis);
     if (!mf__link_is_ready(link))
         return;
@@ -309,28 +308,56 @@ static void on_message(mf_redis *redis, const mf_value *channel, const mf_value 
         on_node_hint(redis, channel->text + prefix->length, message->text);
 }
 
+/* A node that serves the slot no more ends its subscriptions without being asked. */
+static bool on_unsubscribed(mf_hints *hints)
+{
+    mf_error why;
+
+    if (hints->leaving > 0) {
+        hints->leaving--;
+        return true;
+    }
+    mf_error_set(&why, MF_EUNREACHABLE, "%s: the namespace has moved to another node",
+                 mf__link_peer(hints->link));
+    mf__link_fail(hints->link, &why);
+    return false;
+}
+
+static void on_refused(mf_link *link, const mf_value *value)
+{
+    mf_server_state state;
+    mf_error why;
+
+    if (value->type != MF_VALUE_ERROR) {
+        mf_error_set(&why, MF_EPROTO, "%s: subscribe: the answer is not understood",
+                     mf__link_peer(link));
+        mf__link_fail(link, &why);
+        return;
+    }
+    mf__server_error("subscribe", value->text, &state, &why);
+    if (state == MF_SERVER_MOVED)
+        mf__link_moved(link, value->text, &why);
+    else
+        mf__link_fail(link, &why);
+}
+
+/* Kinds begin with an 's' in a cluster: "smessage". */
 static bool on_reply(mf_link *link, const mf_value *value, void *arg)
 {
     mf_redis *redis = arg;
 
-    if (mf__value_is_array(value, 3)) {
-        if (mf__value_equals(&value->items[0], "message")) {
-            on_message(redis, &value->items[1], &value->items[2]);
-            return false;
-        }
-        if (mf__value_equals(&value->items[0], "subscribe"))
-            on_subscribed(redis);
+    if (!mf__value_is_array(value, 3)) {
+        on_refused(link, value);
         return true;
     }
-    mf_error why;
-    if (value->type == MF_VALUE_ERROR) {
-        mf_server_state state;
-        mf__server_error("subscribe", value->text, &state, &why);
-    } else {
-        mf_error_set(&why, MF_EPROTO, "%s: subscribe: the answer is not understood",
-                     mf__link_peer(link));
+    const mf_value *kind = &value->items[0];
+    if (mf__value_equals(kind, "message") || mf__value_equals(kind, "smessage")) {
+        on_message(redis, &value->items[1], &value->items[2]);
+        return false;
     }
-    mf__link_fail(link, &why);
+    if (mf__value_equals(kind, "unsubscribe") || mf__value_equals(kind, "sunsubscribe"))
+        return on_unsubscribed(&redis->hints);
+    on_subscribed(redis);
     return true;
 }
 
@@ -404,9 +431,9 @@ void mf__hints_unwatch(mf_broker *broker, mf_watcher *watcher)
     subscriber->watcher = NULL;
     if (watcher->node != NULL && is_ready(hints) && !is_watched(hints, watcher->node)) {
         mf__parts_clear(&redis->parts);
-        mf__redis_text(redis, "UNSUBSCRIBE");
+        mf__redis_text(redis, redis->settings.cluster ? "SUNSUBSCRIBE" : "UNSUBSCRIBE");
         mf__redis_key_of(redis, MF_PREFIX_HINTS, watcher->node);
-        (void)mf__link_send(hints->link, &(mf_parts){0}, &redis->parts, 1);
+        hints->leaving += mf__link_send(hints->link, &(mf_parts){0}, &redis->parts, 1) == MF_OK;
     }
     if (hints->walking == 0)
         sweep(hints);

@@ -85,6 +85,7 @@ typedef struct mf_hints {
     mf_subscriber *subscribers;
     unsigned walking;
     uint64_t asked, answered; /* subscriptions on this connection */
+    unsigned leaving;         /* ends of subscriptions that were asked for */
     bool failed;              /* the last attempt has */
     mf_error why;
     mf_deferred tell;
@@ -132,8 +133,12 @@ struct mf_redis {
     bool was_up;
     mf_error why; /* it is not up */
 
-    mf_request_list waiting;  /* for the first attempt */
-    mf_request_list sent;     /* in order; the first one's answer comes next */
+    mf_request_list waiting; /* for the first attempt */
+    mf_request_list sent;    /* in order; the first one's answer comes next */
+    mf_request_list moving;  /* not executed, for the slot is being moved; to be sent again */
+    mf_timer moving_timer;
+    int64_t moving_since_us; /* 0: it is not being moved */
+    int64_t moving_pause_us;
     mf_request_list finished; /* to be called back */
     mf_deferred finish;
     mf_parts parts, head;
@@ -169,6 +174,7 @@ void mf__redis_fail_waiting(mf_redis *redis, const mf_error *why);
 void mf__redis_send_waiting(mf_redis *redis);
 bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg);
 void mf__redis_run_finished(void *arg);
+void mf__redis_send_moving(void *arg);
 /* The answer is of a form that none of our scripts gives. */
 void mf__redis_misunderstood(mf_redis *redis, mf_request *request);
 

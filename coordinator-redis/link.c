@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "seeds.h"
 #include "server.h"
 
 /* What is sent to a new server, all at once, and answered in this order. */
@@ -14,8 +15,9 @@ typedef enum step {
     STEP_SELECT,
     STEP_NAME,
     STEP_INFO,
-    STEP_SAVE, /* CONFIG GET save */
-    STEP_TYPE, /* of the namespace's tasks */
+    STEP_SAVE,  /* CONFIG GET save */
+    STEP_SLOTS, /* CLUSTER SLOTS */
+    STEP_TYPE,  /* of the namespace's tasks */
     STEP_READY
 } step;
 
@@ -28,6 +30,7 @@ struct mf_link {
     const mf_link_events *events;
     void *arg;
     mf_connection *connection;
+    mf_seeds seeds;
     mf_reader *reader;
     mf_parts scratch;
     step step;      /* the next one to be answered */
@@ -36,6 +39,8 @@ struct mf_link {
     bool relapsed;    /* it was dropped soon after it was ready */
     int64_t ready_us; /* when it became ready */
     bool no_aof;
+    char run_id[48]; /* of the server's process; empty: not known */
+    bool leaving;    /* for another server, which is known: at once */
 
     /* That it lives. */
     mf_timer timer;
@@ -55,6 +60,7 @@ static int64_t timeout_us(const mf_link *link)
 
 static void free_link(mf_link *link)
 {
+    mf__seeds_clear(&link->seeds);
     mf__reader_free(link->reader);
     mf__parts_free(&link->scratch);
     free(link);
@@ -98,6 +104,8 @@ static bool has_step(const mf_link *link, step s)
         return link->settings->user != NULL || link->settings->password != NULL;
     case STEP_SELECT:
         return link->settings->database != 0;
+    case STEP_SLOTS:
+        return link->settings->cluster;
     default:
         return true;
     }
@@ -107,7 +115,13 @@ static void write_step(mf_link *link, mf_parts *parts, step s)
 {
     const mf_link_settings *settings = link->settings;
     static const char *const words[STEP_READY][3] = {
-        {"AUTH"}, {"SELECT"}, {"CLIENT", "SETNAME"}, {"INFO"}, {"CONFIG", "GET", "save"}, {"TYPE"},
+        {"AUTH"},
+        {"SELECT"},
+        {"CLIENT", "SETNAME"},
+        {"INFO"},
+        {"CONFIG", "GET", "save"},
+        {"CLUSTER", "SLOTS"},
+        {"TYPE"},
     };
 
     mf__parts_clear(parts);
@@ -144,6 +158,8 @@ static void on_up(mf_connection *connection, void *arg)
 
     link->owed = 0;
     link->ping_owed = false;
+    link->leaving = false;
+    link->run_id[0] = '\0';
     mf__reader_free(link->reader);
     link->reader = mf__reader_new();
     int code = link->reader != NULL ? MF_OK : MF_ENOMEM;
@@ -170,7 +186,9 @@ static int check_info(mf_link *link, const mf_value *value, mf_error *error)
     if (value->type != MF_VALUE_STRING)
         return mf_error_set(error, MF_EPROTO, "%s: does not answer as Redis does", peer);
     link->no_aof = !mf__server_has_aof(value->text);
-    return mf__server_check(value->text, peer, error);
+    mf__server_run_id(value->text, link->run_id, sizeof link->run_id);
+    /* Of a cluster's nodes TYPE tells more: a replica answers it with where its master is. */
+    return mf__server_check(value->text, !link->settings->cluster, peer, error);
 }
 
 static void check_save(mf_link *link, const mf_value *value)
@@ -192,6 +210,33 @@ static int check_type(mf_link *link, const mf_value *value, mf_error *error)
                         mf__connection_peer(link->connection), link->settings->tasks_key);
 }
 
+/* Where to. */
+
+static int prefer(mf_link *link, const mf_endpoint *first, mf_error *error)
+{
+    const mf_endpoint *list;
+    size_t count = mf__seeds_list(&link->seeds, first, &list);
+
+    if (count == 0)
+        return mf_error_set(error, MF_ENOMEM, "redis: out of memory");
+    int code = mf__connection_set_endpoints(link->connection, list, count, error);
+    link->leaving |= code == MF_OK && first != NULL;
+    return code;
+}
+
+/* What "MOVED <slot> <host>:<port>" says; without a host it is the one that has answered. */
+static void prefer_moved(mf_link *link, const char *reply)
+{
+    mf_endpoint to = {0};
+    char host[256];
+
+    if (mf__seeds_parse_moved(reply, mf__connection_peer(link->connection), host, sizeof host,
+                              &to.port)) {
+        to.host = host;
+        (void)prefer(link, &to, NULL);
+    }
+}
+
 /* What a user is not permitted to ask, or a server does not know, can be done without. */
 static bool is_optional(step s, const char *text)
 {
@@ -200,6 +245,7 @@ static bool is_optional(step s, const char *text)
     switch (s) {
     case STEP_NAME:
     case STEP_SAVE:
+    case STEP_SLOTS:
         return denied || strncasecmp(text, "ERR unknown", 11) == 0;
     default:
         return s == STEP_INFO && denied;
@@ -208,8 +254,8 @@ static bool is_optional(step s, const char *text)
 
 static int check_error(mf_link *link, const char *text, mf_error *error)
 {
-    static const char *const names[] = {"AUTH", "SELECT",     "CLIENT SETNAME",
-                                        "INFO", "CONFIG GET", "TYPE"};
+    static const char *const names[] = {
+        "AUTH", "SELECT", "CLIENT SETNAME", "INFO", "CONFIG GET", "CLUSTER SLOTS", "TYPE"};
     const char *peer = mf__connection_peer(link->connection);
     char what[160];
     mf_server_state state;
@@ -223,7 +269,9 @@ static int check_error(mf_link *link, const char *text, mf_error *error)
         link->settings->warned |= link->step == STEP_INFO;
         return MF_OK;
     }
-    if (state == MF_SERVER_MOVED)
+    if (state == MF_SERVER_MOVED && link->settings->cluster)
+        prefer_moved(link, text);
+    else if (state == MF_SERVER_MOVED)
         return mf_error_set(error, MF_EREFUSED,
                             "%s: this node of a cluster does not serve the namespace (%s): use "
                             "redis+cluster://",
@@ -241,6 +289,8 @@ static int check_step(mf_link *link, const mf_value *value, mf_error *error)
         return check_info(link, value, error);
     if (link->step == STEP_SAVE)
         check_save(link, value);
+    if (link->step == STEP_SLOTS)
+        mf__seeds_learn(&link->seeds, value);
     if (link->step == STEP_TYPE)
         return check_type(link, value, error);
     return MF_OK;
@@ -315,12 +365,22 @@ static void on_data(mf_connection *connection, struct evbuffer *input, void *arg
 /* A server that is not fit for use is no failed attempt while there are others to try. */
 static bool try_next(mf_link *link, bool unfit)
 {
-    if (!unfit || ++link->refused >= link->settings->connection.endpoint_count) {
+    if (!unfit || ++link->refused >= link->seeds.count + (link->settings->cluster ? 2 : 0)) {
         link->refused = 0;
         return false;
     }
     mf__connection_retry_now(link->connection);
     return true;
+}
+
+/* After a loss any node of a cluster can tell where to go. */
+static void after_loss(mf_link *link)
+{
+    if (link->leaving && !link->relapsed)
+        mf__connection_retry_now(link->connection);
+    else if (link->settings->cluster && !link->leaving)
+        (void)prefer(link, NULL, NULL);
+    link->leaving = false;
 }
 
 /* A server that is dropped again and again as soon as it is ready is not healthy: the pauses
@@ -343,8 +403,11 @@ static void on_down(mf_connection *connection, const mf_error *why, void *arg)
     link->reader = NULL;
     link->step = STEP_AUTH;
     mf_timer_stop(link->loop, &link->timer);
-    if (!was_ready && try_next(link, had_reader))
+    if (!was_ready && try_next(link, had_reader)) {
+        link->leaving = false;
         return;
+    }
+    after_loss(link);
     link->depth++;
     link->events->down(link, why, link->arg);
     leave(link);
@@ -394,6 +457,8 @@ int mf__link_open(mf_link **out, mf_loop *loop, mf_link_settings *settings,
     link->events = events;
     link->arg = arg;
     mf_timer_init(&link->timer, on_timer, link);
+    mf__seeds_init(&link->seeds, settings->connection.endpoints,
+                   settings->connection.endpoint_count);
     int code = mf__connection_open(&link->connection, loop, &settings->connection,
                                    &connection_events, link, error);
     if (code != MF_OK)
@@ -427,6 +492,35 @@ int mf__link_send(mf_link *link, const mf_parts *head, const mf_parts *parts, in
 void mf__link_fail(mf_link *link, const mf_error *why)
 {
     mf__connection_fail(link->connection, why);
+}
+
+void mf__link_moved(mf_link *link, const char *reply, const mf_error *why)
+{
+    if (link->settings->cluster)
+        prefer_moved(link, reply);
+    mf__link_fail(link, why);
+}
+
+int mf__link_direct(mf_link *link, const mf_endpoint *server, const mf_error *why)
+{
+    mf_error error;
+
+    if (mf__seeds_is(server, mf__link_peer(link)) && !link->leaving)
+        return MF_OK;
+    int code = mf__connection_set_endpoints(link->connection, server, 1, &error);
+    if (code != MF_OK)
+        return code;
+    link->leaving = true;
+    mf__connection_fail(link->connection, why);
+    mf__connection_retry_now(link->connection);
+    return MF_OK;
+}
+
+bool mf__link_same_server(const mf_link *a, const mf_link *b)
+{
+    if (*a->run_id != '\0' && *b->run_id != '\0')
+        return strcmp(a->run_id, b->run_id) == 0;
+    return strcmp(mf__link_peer(a), mf__link_peer(b)) == 0;
 }
 
 const char *mf__link_peer(const mf_link *link)

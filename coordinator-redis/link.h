@@ -15,7 +15,8 @@ typedef struct mf_link mf_link;
 
 /* What a server is asked to be. Borrowed by the link. */
 typedef struct mf_link_settings {
-    mf_connection_options connection;
+    mf_connection_options connection; /* without endpoints: wait for mf__link_direct */
+    bool cluster; /* the endpoints are nodes of one: go to the one that serves the namespace */
     const char *user, *password; /* NULL: none */
     int database;
     const char *client_name; /* without spaces */
@@ -50,6 +51,17 @@ int mf__link_send(mf_link *link, const mf_parts *head, const mf_parts *parts, in
 /* Drops the connection; `down` follows, later. */
 void mf__link_fail(mf_link *link, const mf_error *why);
 
+/* Another node of the cluster serves the namespace, as the reply "MOVED <slot> <host>:<port>" says:
+ * drops the connection and goes there. Without a cluster it is dropped, as by mf__link_fail. */
+void mf__link_moved(mf_link *link, const char *reply, const mf_error *why);
+
+/* Goes to this server at once, and leaves the one where it is or is trying to be, unless it is the
+ * same. `why` is for `down`. MF_ENOMEM, MF_EINVAL: nothing happens. */
+int mf__link_direct(mf_link *link, const mf_endpoint *server, const mf_error *why);
+
 const char *mf__link_peer(const mf_link *link);
+
+/* Both are connected to the same process, by whatever names. */
+bool mf__link_same_server(const mf_link *a, const mf_link *b);
 
 #endif

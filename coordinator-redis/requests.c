@@ -11,6 +11,7 @@
 enum {
     AS_TEXT = 1,       /* in request->tag: its script goes as text */
     AGAIN = 2,         /* it was not executed and is to be sent again */
+    WAIT_FOR_MOVE = 4, /* the same, but not at once */
     CONFIRM_MS = 500,  /* at most, for replicas */
     DAMAGE_LINES = 20, /* a minute */
     DAMAGE_US = 60000000,
@@ -115,11 +116,12 @@ static void write_head(mf_redis *redis, const mf_script *script, bool as_text)
     mf__parts_clear(head);
     if (script == NULL)
         return;
+    const mf_script_text *text = redis->settings.cluster ? &script->sharded : &script->plain;
     mf__parts_add_text(head, as_text ? "EVAL" : "EVALSHA");
     if (as_text)
-        mf__parts_add(head, script->text, script->length);
+        mf__parts_add(head, text->text, text->length);
     else
-        mf__parts_add_text(head, script->sha);
+        mf__parts_add_text(head, text->sha);
     mf__parts_add_number(head, (int64_t)redis->key_parts);
 }
 
@@ -173,6 +175,8 @@ void mf__redis_submit(mf_redis *redis, mf_request *request, const mf_operation *
     request->error = (mf_error){.code = MF_OK};
     if (redis->closing)
         mf__redis_finish_later(redis, request, MF_ECLOSED, "redis: the handle is closing");
+    else if (redis->up && redis->moving.first != NULL)
+        append(&redis->moving, request);
     else if (redis->up && mf__link_is_ready(redis->link))
         send_now(redis, request);
     else if (redis->up)
@@ -198,6 +202,58 @@ void mf__redis_fail_waiting(mf_redis *redis, const mf_error *why)
         mf__redis_finish_later(redis, take_first(&redis->waiting), why->code, why->text);
 }
 
+/* While a cluster moves the namespace's slot, scripts whose keys are not all on one side are
+ * refused (TRYAGAIN, ASK), that is nearly all. They were not executed: they are sent again, in
+ * order, with those that came after them, and the session goes on. */
+
+enum { MOVING_PAUSE_US = 10000, MOVING_PAUSE_MOST_US = 200000 };
+
+static void stop_moving(mf_redis *redis, int code, const char *text)
+{
+    mf_timer_stop(redis->broker.loop, &redis->moving_timer);
+    redis->moving_since_us = 0;
+    while (redis->moving.first != NULL)
+        mf__redis_finish_later(redis, take_first(&redis->moving), code, text);
+}
+
+static void wait_for_move(mf_redis *redis, mf_request *request)
+{
+    int64_t now = mf_loop_now_us(redis->broker.loop);
+
+    if (redis->moving_since_us == 0) {
+        redis->moving_since_us = now;
+        redis->moving_pause_us = MOVING_PAUSE_US;
+    }
+    append(&redis->moving, request);
+    if (redis->moving_timer.heap_slot == 0)
+        mf_timer_start(redis->broker.loop, &redis->moving_timer, now + redis->moving_pause_us);
+}
+
+/* A move that takes longer than a reply may is told to those who wait: it is the slot that is away,
+ * not the server. */
+void mf__redis_send_moving(void *arg)
+{
+    mf_redis *redis = arg;
+    mf_request_list moving = redis->moving;
+    int64_t since = mf_loop_now_us(redis->broker.loop) - redis->moving_since_us;
+
+    if (since > (int64_t)redis->settings.reply_timeout_ms * 1000) {
+        stop_moving(redis, MF_EUNREACHABLE, "redis: the namespace's slot is being moved");
+        return;
+    }
+    if (redis->moving_pause_us < MOVING_PAUSE_MOST_US)
+        redis->moving_pause_us *= 2;
+    redis->moving = (mf_request_list){0};
+    while (moving.first != NULL) {
+        mf_request *request = take_first(&moving);
+        request->sent_us = 0;
+        if (mf__link_is_ready(redis->link))
+            send_now(redis, request);
+        else
+            mf__redis_finish_later(redis, request, MF_EUNREACHABLE, being_dropped);
+    }
+}
+
 static void discard(mf_redis *redis, mf_request *request)
 {
     const mf_operation *operation = request->driver;
@@ -213,6 +269,7 @@ void mf__redis_fail_sent(mf_redis *redis, int code, const char *text)
     redis->confirming = false;
     while (redis->sent.first != NULL)
         mf__redis_finish_later(redis, take_first(&redis->sent), code, text);
+    stop_moving(redis, code == MF_EUNKNOWN ? MF_EUNREACHABLE : code, text);
 }
 
 /* Answers. */
@@ -226,7 +283,8 @@ void mf__redis_misunderstood(mf_redis *redis, mf_request *request)
     mf__link_fail(redis->link, &request->error);
 }
 
-static void take_error(mf_redis *redis, mf_request *request, const char *text)
+/* Returns true for a request that is to wait, and to be sent again. */
+static bool take_error(mf_redis *redis, mf_request *request, const char *text)
 {
     const mf_operation *operation = request->driver;
     const char *peer = mf__link_peer(redis->link);
@@ -236,11 +294,15 @@ static void take_error(mf_redis *redis, mf_request *request, const char *text)
 
     snprintf(what, sizeof what, "%.120s: %s", peer, operation->what);
     mf__server_error(what, text, &state, &request->error);
-    if (state == MF_SERVER_FIT)
-        return;
+    if (state == MF_SERVER_FIT || state == MF_SERVER_MOVING)
+        return state == MF_SERVER_MOVING;
     /* Whichever request meets it, it is one trouble, and logged as one. */
     mf_error_set(&why, request->error.code, "%s: %s", peer, text);
-    mf__link_fail(redis->link, &why);
+    if (state == MF_SERVER_MOVED)
+        mf__link_moved(redis->link, text, &why);
+    else
+        mf__link_fail(redis->link, &why);
+    return false;
 }
 
 static bool is_unknown_script(const mf_request *request, const mf_value *value)
@@ -253,6 +315,14 @@ static void complete(mf_redis *redis)
 {
     mf_request *request = take_first(&redis->sent);
 
+    if ((request->tag & WAIT_FOR_MOVE) != 0) {
+        request->tag &= ~WAIT_FOR_MOVE;
+        request->error = (mf_error){.code = MF_OK};
+        wait_for_move(redis, request);
+        return;
+    }
+    if (redis->moving.first == NULL)
+        redis->moving_since_us = 0;
     if ((request->tag & AGAIN) == 0) {
         request->done(request);
         return;
@@ -301,7 +371,8 @@ bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg)
     if (is_unknown_script(request, value)) {
         request->tag |= AS_TEXT | AGAIN;
     } else if (value->type == MF_VALUE_ERROR) {
-        take_error(redis, request, value->text);
+        if (take_error(redis, request, value->text))
+            request->tag |= WAIT_FOR_MOVE;
     } else {
         operation->read(redis, request, value);
     }

@@ -5,10 +5,15 @@
 
 #include <stddef.h>
 
-typedef struct mf_script {
+typedef struct mf_script_text {
     const char *text;
     size_t length;
     const char *sha; /* what EVALSHA takes: SHA1 of the text, 40 hexadecimal digits */
+} mf_script_text;
+
+/* Every PUBLISH of a script is, for clusters, SPUBLISH: sharded channels stay with the slot. */
+typedef struct mf_script {
+    mf_script_text plain, sharded;
 } mf_script;
 
 extern const mf_script mf__script_claim;

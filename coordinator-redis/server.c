@@ -36,7 +36,12 @@ bool mf__server_has_aof(const char *info)
     return field_is(info, "aof_enabled", "1");
 }
 
-int mf__server_check(const char *info, const char *peer, mf_error *error)
+void mf__server_run_id(const char *info, char *out, size_t size)
+{
+    find_field(out, size, info, "run_id");
+}
+
+int mf__server_check(const char *info, bool master, const char *peer, mf_error *error)
 {
     char text[64];
 
@@ -46,7 +51,7 @@ int mf__server_check(const char *info, const char *peer, mf_error *error)
                             "%s: redis_version is \"%s\", it must be 7.0 or later", peer, text);
     if (field_is(info, "loading", "1"))
         return mf_error_set(error, MF_EUNREACHABLE, "%s: is loading its data", peer);
-    if (!field_is(info, "role", "master"))
+    if (master && !field_is(info, "role", "master"))
         return mf_error_set(error, MF_EUNREACHABLE, "%s: is a replica", peer);
     find_field(text, sizeof text, info, "maxmemory");
     if (strtoull(text, NULL, 10) == 0)

@@ -3,12 +3,17 @@
 #define MF_REDIS_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <metafora/error.h>
 
 /* Judges the text that INFO answers. MF_EUNREACHABLE: not now, or another one (it loads its data,
- * or is a replica). MF_EREFUSED: it is older than 7.0, or may evict keys. */
-int mf__server_check(const char *info, const char *peer, mf_error *error);
+ * or is a replica, which `master` forbids). MF_EREFUSED: it is older than 7.0, or may evict keys.
+ */
+int mf__server_check(const char *info, bool master, const char *peer, mf_error *error);
+
+/* What INFO says that the server's process is; empty: it does not. */
+void mf__server_run_id(const char *info, char *out, size_t size);
 
 /* True when INFO says that an append-only file is kept. */
 bool mf__server_has_aof(const char *info);

@@ -41,7 +41,8 @@ typedef struct mf_broker_options {
 /* Opens the broker of the driver that the program is linked with (metafora-redis or
  * metafora-etcd); `url` NULL means that driver's default. `embedded://` works in every program.
  *
- * URLs: redis://[user:password@]host[:6379][/db], rediss://...,
+ * URLs: redis://[user:password@]host[:6379][,host...][/db], rediss://...,
+ * redis+cluster://[user:password@]host[:6379][,host...], rediss+cluster://...,
  * unix://[user:password@]/path[?db=N], etcd://[user:password@]host[:2379][,host...], etcds://...,
  * embedded://[name]. Percent-encoding is decoded in user, password and path. A query may set
  * connect_timeout_ms, reply_timeout_ms, wait_replicas, max_crashes, tls_ca_file, tls_cert_file,

@@ -34,6 +34,7 @@ struct mf_connection {
     void *arg;
     const char *subsystem;
     mf_endpoints endpoints;
+    mf_endpoints other;  /* for the next attempt, unless there are none */
     mf_tls_context *tls; /* NULL: plain */
     int64_t connect_timeout_us;
 
@@ -89,6 +90,7 @@ static mf_connection *enter(void *arg)
 static void free_connection(mf_connection *connection)
 {
     mf__endpoints_clear(&connection->endpoints);
+    mf__endpoints_clear(&connection->other);
     mf__stream_clear(&connection->stream);
     mf__tls_context_free(connection->tls);
     free(connection);
@@ -304,12 +306,26 @@ static void on_dialed(int descriptor, const char *why, void *arg)
     leave(connection);
 }
 
+static void take_other_endpoints(mf_connection *connection)
+{
+    if (connection->other.count == 0)
+        return;
+    mf__endpoints_clear(&connection->endpoints);
+    connection->endpoints = connection->other;
+    connection->other = (mf_endpoints){0};
+    connection->endpoint = 0;
+}
+
 /* The attempt's time is shared out equally among the endpoints that are left to try. */
 static void try_endpoint(mf_connection *connection)
 {
     int64_t now = mf_loop_now_us(connection->loop);
-    int64_t left = (int64_t)(connection->endpoints.count - connection->tried);
 
+    if (connection->tried == 0)
+        take_other_endpoints(connection);
+    if (connection->endpoints.count == 0)
+        return;
+    int64_t left = (int64_t)(connection->endpoints.count - connection->tried);
     if (connection->tried == 0)
         connection->attempt_due_us = now + connection->connect_timeout_us;
     connection->dial_due_us = now + (connection->attempt_due_us - now) / left;
@@ -408,7 +424,9 @@ static int init(mf_connection *connection, const mf_connection_options *options,
         mf_timer_start(loop, &connection->timer, now) != MF_OK ||
         mf_timer_start(loop, &connection->watchdog, now + NEVER_US) != MF_OK)
         return mf_error_set(error, MF_ENOMEM, "connection: out of memory");
-    int code = mf__endpoints_copy(&connection->endpoints, options->endpoints,
+    int code = MF_OK;
+    if (options->endpoint_count > 0)
+        code = mf__endpoints_copy(&connection->endpoints, options->endpoints,
                                   options->endpoint_count, error);
     if (code == MF_OK && options->tls)
         code = init_tls(connection, options, error);
@@ -472,7 +490,23 @@ void mf__connection_fail(mf_connection *connection, const mf_error *why)
 
 const char *mf__connection_peer(const mf_connection *connection)
 {
-    return connection->endpoints.names[connection->endpoint];
+    return connection->endpoints.count > 0 ? connection->endpoints.names[connection->endpoint]
+                                           : "?";
+}
+
+int mf__connection_set_endpoints(mf_connection *connection, const mf_endpoint *endpoints,
+                                 size_t count, mf_error *error)
+{
+    mf_endpoints other;
+    int code = mf__endpoints_copy(&other, endpoints, count, error);
+
+    if (code != MF_OK) {
+        mf__endpoints_clear(&other);
+        return code;
+    }
+    mf__endpoints_clear(&connection->other);
+    connection->other = other;
+    return MF_OK;
 }
 
 void mf__connection_healthy(mf_connection *connection)

@@ -25,7 +25,7 @@ typedef struct mf_connection_options {
     /* Strings are copied. One attempt tries them in turn, and all addresses of each, until one
      * connects; after a loss the next attempt begins with the one behind it. */
     const mf_endpoint *endpoints;
-    size_t endpoint_count;
+    size_t endpoint_count; /* 0: none is known yet, see mf__connection_set_endpoints */
     /* One attempt, from name resolution to the end of the TLS handshake; each endpoint has an equal
      * part of what is left. 0: 5,000. */
     int connect_timeout_ms;
@@ -61,6 +61,12 @@ bool mf__connection_is_up(const mf_connection *connection);
 /* The buffer that is sent, soon; append to it while the connection is up. */
 struct evbuffer *mf__connection_output(mf_connection *connection);
 
+/* Other endpoints, from the next attempt on, which begins with the first of them; strings are
+ * copied. What is connected or being tried stays: to have it end, call mf__connection_fail, and
+ * mf__connection_retry_now when `down` comes. MF_EINVAL, MF_ENOMEM: those from before stay. */
+int mf__connection_set_endpoints(mf_connection *connection, const mf_endpoint *endpoints,
+                                 size_t count, mf_error *error);
+
 /* Drops the present connection or attempt, as if it were lost, with this reason: protocol errors,
  * refused credentials. `down` follows, not from inside this call. Between attempts it does
  * nothing. */
@@ -72,7 +78,7 @@ void mf__connection_fail(mf_connection *connection, const mf_error *why);
  */
 void mf__connection_expect(mf_connection *connection, int64_t due_us);
 
-/* "host:port" or the path that is connected or being tried. Borrowed. */
+/* "host:port" or the path that is connected or being tried; "?" while there is none. Borrowed. */
 const char *mf__connection_peer(const mf_connection *connection);
 
 /* The pause before the next attempt starts over at its shortest. Call when the protocol above has

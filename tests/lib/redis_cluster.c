@@ -169,9 +169,9 @@ static redis_server *running(redis_cluster *cluster)
     return NULL;
 }
 
-static long long slot_of(redis_cluster *cluster, const char *key)
+int redis_cluster_slot(redis_cluster *cluster, const char *key)
 {
-    return redis_server_integer(running(cluster), "CLUSTER KEYSLOT %s", key);
+    return (int)redis_server_integer(running(cluster), "CLUSTER KEYSLOT %s", key);
 }
 
 static redis_server *by_port(redis_cluster *cluster, long long port)
@@ -201,12 +201,12 @@ static redis_server *named_by(redis_cluster *cluster, redis_server *from, long l
 
 redis_server *redis_cluster_master(redis_cluster *cluster, const char *key)
 {
-    return named_by(cluster, running(cluster), slot_of(cluster, key), 0);
+    return named_by(cluster, running(cluster), redis_cluster_slot(cluster, key), 0);
 }
 
 redis_server *redis_cluster_replica(redis_cluster *cluster, const char *key)
 {
-    long long slot = slot_of(cluster, key);
+    int slot = redis_cluster_slot(cluster, key);
 
     for (size_t place = 1; place < CLUSTER_NODES_MOST; place++) {
         redis_server *node = named_by(cluster, running(cluster), slot, place);
@@ -233,7 +233,7 @@ redis_server *redis_cluster_await_failover(redis_cluster *cluster, const char *k
                                            const redis_server *old)
 {
     int64_t start_ms = clock_ms();
-    long long slot = slot_of(cluster, key);
+    int slot = redis_cluster_slot(cluster, key);
     redis_server *master;
     bool agreed;
 
@@ -279,7 +279,7 @@ redis_server *redis_cluster_failover(redis_cluster *cluster, const char *key)
 void redis_cluster_begin_move(redis_cluster *cluster, const char *key, redis_server *from,
                               redis_server *to)
 {
-    int slot = (int)slot_of(cluster, key);
+    int slot = redis_cluster_slot(cluster, key);
     char id[64];
 
     id_of(from, id, sizeof id);
@@ -320,7 +320,7 @@ static size_t move_some(redis_server *from, redis_server *to, int slot, int coun
 void redis_cluster_move_keys(redis_cluster *cluster, const char *key, redis_server *from,
                              redis_server *to, int count)
 {
-    int slot = (int)slot_of(cluster, key);
+    int slot = redis_cluster_slot(cluster, key);
     size_t moved = 1;
 
     for (int left = count; moved > 0 && left != 0; left = left > 0 ? left - (int)moved : left)
@@ -330,7 +330,7 @@ void redis_cluster_move_keys(redis_cluster *cluster, const char *key, redis_serv
 void redis_cluster_end_move(redis_cluster *cluster, const char *key, redis_server *from,
                             redis_server *to)
 {
-    int slot = (int)slot_of(cluster, key);
+    int slot = redis_cluster_slot(cluster, key);
     char id[64];
 
     id_of(to, id, sizeof id);

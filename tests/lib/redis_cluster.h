@@ -32,6 +32,8 @@ redis_server *redis_cluster_replica(redis_cluster *cluster, const char *key);
 /* A running master that does not serve the key's slot. */
 redis_server *redis_cluster_other(redis_cluster *cluster, const char *key);
 
+int redis_cluster_slot(redis_cluster *cluster, const char *key);
+
 /* Waits until another node than `old` serves the key's slot, and all that run agree; returns it. */
 redis_server *redis_cluster_await_failover(redis_cluster *cluster, const char *key,
                                            const redis_server *old);
