@@ -7,7 +7,13 @@
 
 #include "internal.h"
 
-enum { DEFAULT_PORT = 6379, DEFAULT_TIMEOUT_MS = 5000, MAX_BATCH = 256, DATABASE_MAX = 1 << 20 };
+enum {
+    DEFAULT_PORT = 6379,
+    SENTINEL_PORT = 26379,
+    DEFAULT_TIMEOUT_MS = 5000,
+    MAX_BATCH = 256,
+    DATABASE_MAX = 1 << 20
+};
 
 /* The link for requests. */
 
@@ -22,12 +28,10 @@ static void on_ready(mf_link *link, void *arg)
     mf__hints_tell(redis);
 }
 
-static void on_down(mf_link *link, const mf_error *why, void *arg)
+static void be_down(mf_redis *redis, const mf_error *why)
 {
-    mf_redis *redis = arg;
     mf_error lost;
 
-    (void)link;
     redis->up = false;
     redis->tried = true;
     redis->why = *why;
@@ -37,6 +41,48 @@ static void on_down(mf_link *link, const mf_error *why, void *arg)
         mf__redis_fail_waiting(redis, why);
     mf__hints_tell(redis);
 }
+
+static void on_down(mf_link *link, const mf_error *why, void *arg)
+{
+    mf_redis *redis = arg;
+
+    (void)link;
+    if (redis->sentinels != NULL)
+        mf__sentinels_ask(redis->sentinels);
+    be_down(redis, why);
+}
+
+/* The Sentinels. */
+
+static void on_master(const mf_endpoint *master, void *arg)
+{
+    mf_redis *redis = arg;
+    char *host = strdup(master->host);
+    mf_error why;
+
+    if (host == NULL)
+        return; /* they are asked again when the present server is lost */
+    free((char *)redis->server.host);
+    redis->server = (mf_endpoint){.host = host, .port = master->port};
+    mf_error_set(&why, MF_EUNREACHABLE, "%s: %s is the master now", mf__link_peer(redis->link),
+                 host);
+    (void)mf__link_direct(redis->link, &redis->server, &why);
+    mf__hints_direct(redis, &redis->server, &why);
+}
+
+/* While the server is there it does not matter. */
+static void on_unknown(const mf_error *why, void *arg)
+{
+    mf_redis *redis = arg;
+
+    if (!redis->up)
+        be_down(redis, why);
+}
+
+static const mf_sentinels_events sentinels_events = {
+    .master = on_master,
+    .unknown = on_unknown,
+};
 
 static const mf_link_events link_events = {
     .ready = on_ready,
@@ -55,6 +101,7 @@ static void free_redis(mf_redis *redis)
     for (size_t i = 0; i < sizeof redis->strings / sizeof *redis->strings; i++)
         free(redis->strings[i]);
     free(redis->endpoints);
+    free((char *)redis->server.host);
     free(redis->room);
     free(redis);
 }
@@ -66,6 +113,8 @@ static void on_close(void *arg)
     void *closed_arg = redis->closed_arg;
     mf_error why;
 
+    if (redis->sentinels != NULL)
+        mf__sentinels_close(redis->sentinels);
     mf__link_close(redis->link);
     mf__hints_clear(redis);
     mf__nodes_stop(redis);
@@ -180,6 +229,35 @@ static int read_tcp_url(mf_redis *redis, mf_error *error)
     return parse_database(&redis->settings.database, url->path + 1, error);
 }
 
+/* redis+sentinel://[user:password@]sentinel[:port][,sentinel...]/master[/db]: the endpoints are the
+ * Sentinels', and the links wait to be told of a server. */
+static int read_sentinel_url(mf_redis *redis, mf_error *error)
+{
+    const mf_url *url = &redis->url;
+    const char *name = url->path + (*url->path == '/');
+    size_t length = strcspn(name, "/");
+
+    if (url->host_count == 0)
+        return mf_error_set(error, MF_EINVAL, "url: host: missing");
+    if (length == 0)
+        return mf_error_set(error, MF_EINVAL, "url: path: the name of the master is missing");
+    for (size_t i = 0; i < url->host_count; i++)
+        redis->endpoints[i] = (mf_endpoint){
+            .host = url->hosts[i].host,
+            .port = url->hosts[i].port != 0 ? url->hosts[i].port : SENTINEL_PORT,
+        };
+    redis->settings.connection.tls = strcmp(url->scheme, "rediss+sentinel") == 0;
+    redis->settings.connection.endpoint_count = 0;
+    redis->sentinel_settings.connection.endpoints = redis->endpoints;
+    redis->sentinel_settings.connection.endpoint_count = url->host_count;
+    redis->sentinel_settings.master = redis->strings[6] = strndup(name, length);
+    if (redis->strings[6] == NULL)
+        return mf_error_set(error, MF_ENOMEM, "redis: out of memory");
+    if (name[length] == '\0')
+        return MF_OK;
+    return parse_database(&redis->settings.database, name + length + 1, error);
+}
+
 static int read_url(mf_redis *redis, const char *text, mf_broker_options *options, mf_error *error)
 {
     static const char *const unix_parameters[] = {"db", NULL};
@@ -198,6 +276,8 @@ static int read_url(mf_redis *redis, const char *text, mf_broker_options *option
     redis->settings.connection.endpoints = redis->endpoints;
     redis->settings.user = redis->url.user;
     redis->settings.password = redis->url.password;
+    if (is_scheme(&redis->url, "redis+sentinel", "rediss+sentinel"))
+        return read_sentinel_url(redis, error);
     return is_unix ? read_unix_url(redis, error) : read_tcp_url(redis, error);
 }
 
@@ -223,6 +303,20 @@ static const char *client_name(mf_redis *redis, const char *name_space, bool *go
     return keep(redis, 3, text, good);
 }
 
+/* The Sentinels are reached as the servers are. */
+static void read_sentinel_options(mf_redis *redis, const mf_broker_options *options, bool *good)
+{
+    mf_sentinels_settings *settings = &redis->sentinel_settings;
+    mf_connection_options connection = redis->settings.connection;
+
+    connection.endpoints = settings->connection.endpoints;
+    connection.endpoint_count = settings->connection.endpoint_count;
+    settings->connection = connection;
+    settings->reply_timeout_ms = redis->settings.reply_timeout_ms;
+    settings->user = keep(redis, 4, options->sentinel_user, good);
+    settings->password = keep(redis, 5, options->sentinel_password, good);
+}
+
 static int read_options(mf_redis *redis, const mf_broker_options *options, mf_error *error)
 {
     mf_link_settings *settings = &redis->settings;
@@ -246,6 +340,7 @@ static int read_options(mf_redis *redis, const mf_broker_options *options, mf_er
     connection->tls_key_file = keep(redis, 2, options->tls_key_file, &good);
     connection->tls_insecure = options->tls_insecure;
     connection->subsystem = "redis";
+    read_sentinel_options(redis, options, &good);
     return good ? MF_OK : mf_error_set(error, MF_ENOMEM, "redis: out of memory");
 }
 
@@ -285,6 +380,16 @@ static void init(mf_redis *redis, mf_loop *loop)
     mf__reaper_init(redis);
 }
 
+static int open_sentinels(mf_redis *redis, mf_error *error)
+{
+    int code = mf__sentinels_open(&redis->sentinels, redis->broker.loop, &redis->sentinel_settings,
+                                  &sentinels_events, redis, error);
+
+    if (code != MF_OK)
+        mf__link_close(redis->link);
+    return code;
+}
+
 static int redis_open(mf_broker **out, const char *url, const mf_broker_options *options,
                       mf_loop *loop, mf_error *error)
 {
@@ -302,6 +407,8 @@ static int redis_open(mf_broker **out, const char *url, const mf_broker_options 
         code = read_options(redis, &all, error);
     if (code == MF_OK)
         code = mf__link_open(&redis->link, loop, &redis->settings, &link_events, redis, error);
+    if (code == MF_OK && redis->sentinel_settings.master != NULL)
+        code = open_sentinels(redis, error);
     if (code == MF_OK)
         *out = &redis->broker;
     else

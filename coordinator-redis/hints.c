@@ -132,6 +132,12 @@ void mf__hints_follow(mf_redis *redis)
     mf__link_fail(hints->link, &why);
 }
 
+void mf__hints_direct(mf_redis *redis, const mf_endpoint *server, const mf_error *why)
+{
+    if (redis->hints.link != NULL)
+        (void)mf__link_direct(redis->hints.link, server, why);
+}
+
 static void on_ready(mf_link *link, void *arg)
 {
     mf_redis *redis = arg;
@@ -385,12 +391,14 @@ static void open_hints(mf_redis *redis, mf_subscriber *subscriber)
 
     if (is_ready(hints)) {
         subscribe(redis, subscriber);
-    } else if (hints->link == NULL &&
-               mf__link_open(&hints->link, redis->broker.loop, &redis->settings, &link_events,
-                             redis, &error) != MF_OK) {
-        hints->link = NULL;
-        hints->failed = true;
-        hints->why = error;
+    } else if (hints->link == NULL) {
+        int code = mf__link_open(&hints->link, redis->broker.loop, &redis->settings, &link_events,
+                                 redis, &error);
+        if (code == MF_OK && redis->server.host != NULL)
+            code = mf__link_direct(hints->link, &redis->server, NULL);
+        hints->failed |= code != MF_OK;
+        if (code != MF_OK)
+            hints->why = error;
     }
 }
 

@@ -10,6 +10,7 @@
 #include "link.h"
 #include "protocol.h"
 #include "scripts.h"
+#include "sentinels.h"
 
 typedef struct mf_redis mf_redis;
 
@@ -117,8 +118,11 @@ typedef struct mf_reaper {
 struct mf_redis {
     mf_broker broker; /* first */
     mf_link_settings settings;
+    mf_sentinels_settings sentinel_settings;
+    mf_sentinels *sentinels; /* who name the server; NULL: the URL does */
+    mf_endpoint server;      /* that they have named, with a host of its own */
     mf_url url;
-    char *strings[4]; /* of the settings */
+    char *strings[7]; /* of the settings */
     mf_endpoint *endpoints;
     int wait_replicas;
     int max_crashes; /* 0: no limit */
@@ -232,6 +236,8 @@ bool mf__hints_are_received(const mf_redis *redis);
 bool mf__hints_want_nodes(const mf_redis *redis);
 /* Tells those whose session it is not. */
 void mf__hints_tell_node(mf_redis *redis, const char *token, const mf_node *node, bool gone);
+/* Sentinels have named this server: goes there. */
+void mf__hints_direct(mf_redis *redis, const mf_endpoint *server, const mf_error *why);
 /* Leaves a server that is another than the one that requests go to. */
 void mf__hints_follow(mf_redis *redis);
 

@@ -34,6 +34,8 @@ static const option options_known[] = {
     STRING(tls_ca_file),
     STRING(tls_cert_file),
     STRING(tls_key_file),
+    STRING(sentinel_user),
+    STRING(sentinel_password),
 };
 
 enum { OPTION_COUNT = sizeof options_known / sizeof options_known[0] };

@@ -31,6 +31,8 @@ typedef struct mf_broker_options {
     const char *tls_key_file;  /* PEM, client key */
     bool tls_insecure;         /* accept any server certificate: for experiments only */
     int max_crashes; /* 5. So many owners in a row that died set a task aside; -1: never */
+    /* redis+sentinel: the Sentinels' own credentials; the URL's are the servers'. */
+    const char *sentinel_user, *sentinel_password;
 } mf_broker_options;
 
 #define MF_BROKER_OPTIONS_INIT                            \
@@ -43,10 +45,11 @@ typedef struct mf_broker_options {
  *
  * URLs: redis://[user:password@]host[:6379][,host...][/db], rediss://...,
  * redis+cluster://[user:password@]host[:6379][,host...], rediss+cluster://...,
+ * redis+sentinel://[user:password@]sentinel[:26379][,...]/master[/db], rediss+sentinel://...,
  * unix://[user:password@]/path[?db=N], etcd://[user:password@]host[:2379][,host...], etcds://...,
  * embedded://[name]. Percent-encoding is decoded in user, password and path. A query may set
  * connect_timeout_ms, reply_timeout_ms, wait_replicas, max_crashes, tls_ca_file, tls_cert_file,
- * tls_key_file; for etcd max_txn_ops.
+ * tls_key_file, sentinel_user, sentinel_password; for etcd max_txn_ops.
  *
  * Returns at once; the connection is made by the loop. MF_EINVAL names the field and the rule,
  * never the password. */
