@@ -65,11 +65,12 @@ bool mf__balancing_can_claim(mf_consumer *me, mf_task *task, int64_t *until_us)
     mf_balance balance = context(me, &none);
     int64_t now = mf_loop_now_us(me->loop);
 
-    *until_us = task->awaited_us;
-    if (task->awaited_us > now)
+    *until_us = task->candidate.awaited_us;
+    if (task->candidate.awaited_us > now)
         return false;
     *until_us = task->timer.due_us;
-    balance.offered_us = now - (task->awaited_us != 0 ? task->awaited_us : task->offered_us);
+    balance.offered_us = now - (task->candidate.awaited_us != 0 ? task->candidate.awaited_us
+                                                                : task->candidate.offered_us);
     if (me->balancer.can_claim(me->balancer.payload, &balance, task->claim.id, until_us))
         return true;
     if (*until_us <= now)

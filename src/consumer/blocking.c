@@ -28,7 +28,7 @@ static void on_ended(void *arg)
     mf_task *task = blocking->task;
     mf_outcome outcome = blocking->outcome;
 
-    task->blocking = NULL;
+    task->run.blocking = NULL;
     free(blocking);
     mf_task_finish(task, outcome);
 }
@@ -41,11 +41,11 @@ int mf__blocking_start(mf_task *task)
     if (blocking == NULL)
         return MF_ENOMEM;
     blocking->task = task;
-    task->blocking = blocking;
+    task->run.blocking = blocking;
     int code = mf__thread_start(&blocking->thread, me->loop, me->handler.stack_size, run, on_ended,
                                 blocking);
     if (code != MF_OK) {
-        task->blocking = NULL;
+        task->run.blocking = NULL;
         free(blocking);
     }
     return code;
@@ -53,8 +53,8 @@ int mf__blocking_start(mf_task *task)
 
 void mf__blocking_stop(mf_task *task)
 {
-    if (task->blocking != NULL)
-        mf__thread_wake(&task->blocking->thread);
+    if (task->run.blocking != NULL)
+        mf__thread_wake(&task->run.blocking->thread);
 }
 
 /* Until a stop is asked for, the time is over, or the lease comes near its end unrenewed. Another
@@ -63,7 +63,7 @@ bool mf_task_wait_stop(mf_task *task, int timeout_ms)
 {
     if (task != own_task)
         return mf_task_stopping(task);
-    mf__thread *thread = &task->blocking->thread;
+    mf__thread *thread = &task->run.blocking->thread;
     mf_consumer *me = task->consumer;
     int64_t end_us =
         timeout_ms < 0 ? INT64_MAX : mf_loop_now_us(me->loop) + (int64_t)timeout_ms * 1000;

@@ -36,8 +36,8 @@ static double present_overrun_seconds(const mf_consumer *me)
     if (me->overrunning == 0)
         return 0;
     for (size_t i = 0; i < me->running_count; i++)
-        if (me->running[i]->expired_us != 0)
-            seconds += (double)(now - me->running[i]->expired_us) / 1e6;
+        if (me->running[i]->run.expired_us != 0)
+            seconds += (double)(now - me->running[i]->run.expired_us) / 1e6;
     return seconds;
 }
 
@@ -60,8 +60,8 @@ size_t mf_consumer_tasks(const mf_consumer *me, bool (*fn)(const mf_task_info *i
         mf_task_info info = {
             .id = task->claim.id,
             .fence = task->claim.fence,
-            .started_wall_us = task->started_wall_us,
-            .stopped_wall_us = task->stopped_wall_us,
+            .started_wall_us = task->run.started_wall_us,
+            .stopped_wall_us = task->run.stopped_wall_us,
             .lease_remaining_ms = mf_task_lease_remaining(task),
             .stop_reason = mf__task_stop_reason(task),
             .task = task,

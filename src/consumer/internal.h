@@ -17,35 +17,39 @@ enum task_state { TASK_OFFERED, TASK_DEFERRED, TASK_CLAIMING, TASK_RUNNING, TASK
 
 typedef struct mf__blocking mf__blocking;
 
-/* There may be a million: what is never needed at the same time shares a place. The handler's
- * memory follows, and then the id. */
+/* Offered, deferred or claiming. */
+typedef struct mf__candidate {
+    mf_task *next, *previous; /* offered: in consumer->offers */
+    int64_t offered_us;       /* since when it is known to be claimable */
+    union {
+        int64_t awaited_us; /* offered or deferred: until when it is left to another node; or 0 */
+        int64_t asked_us;   /* claiming: since when */
+    };
+} mf__candidate;
+
+/* Running. */
+typedef struct mf__run {
+    void *data;             /* the handler's */
+    mf__blocking *blocking; /* the thread of a blocking handler */
+    int64_t started_wall_us;
+    int64_t stopped_wall_us; /* 0: it was not asked to stop */
+    int64_t expired_us;      /* when its lease ended under it; 0: it did not */
+} mf__run;
+
+/* There may be a million: what is never needed at the same time shares a place. Nothing of either
+ * is valid in TASK_ENDING. The handler's memory follows, and then the id. */
 struct mf_task {
     mf_claim claim; /* first: a task is found by its claim */
     mf_consumer *consumer;
     mf__id_link link; /* in consumer->tasks */
     mf_timer timer;   /* deferred; running: for a stateful handler */
     union {
-        struct { /* offered: in consumer->offers */
-            mf_task *next, *previous;
-        };
-        struct { /* running */
-            void *data;
-            mf__blocking *blocking; /* the thread of a blocking handler */
-        };
+        mf__candidate candidate;
+        mf__run run;
     };
     union {
-        int64_t started_wall_us;
-        int64_t offered_us; /* before it runs: since when it is known to be claimable */
-    };
-    union {
-        int64_t stopped_wall_us;
-        int64_t asked_us;   /* while claiming: since when */
-        int64_t awaited_us; /* offered or deferred: until when it is left to another node; or 0 */
-    };
-    int64_t expired_us; /* when its lease ended under a running handler; 0: it did not */
-    union {
+        uint32_t left_by; /* a candidate: the node that it is left to, hash of its name */
         uint32_t slot;    /* running: in consumer->running */
-        uint32_t left_by; /* before it runs: the node that it is left to, hash of its name */
     };
     uint8_t stop_reason; /* atomic */
     uint8_t state;

@@ -11,10 +11,10 @@ static void list_append(mf_task *task)
 {
     mf_consumer *me = task->consumer;
 
-    task->next = NULL;
-    task->previous = me->offers_last;
+    task->candidate.next = NULL;
+    task->candidate.previous = me->offers_last;
     if (me->offers_last != NULL)
-        me->offers_last->next = task;
+        me->offers_last->candidate.next = task;
     else
         me->offers = task;
     me->offers_last = task;
@@ -24,14 +24,14 @@ static void list_remove(mf_task *task)
 {
     mf_consumer *me = task->consumer;
 
-    if (task->previous != NULL)
-        task->previous->next = task->next;
+    if (task->candidate.previous != NULL)
+        task->candidate.previous->candidate.next = task->candidate.next;
     else
-        me->offers = task->next;
-    if (task->next != NULL)
-        task->next->previous = task->previous;
+        me->offers = task->candidate.next;
+    if (task->candidate.next != NULL)
+        task->candidate.next->candidate.previous = task->candidate.previous;
     else
-        me->offers_last = task->previous;
+        me->offers_last = task->candidate.previous;
 }
 
 static mf_task *task_of(const mf__id_link *link)
@@ -110,15 +110,15 @@ static void defer(mf_task *task, int64_t until_us)
 void mf__offers_defer(mf_task *task, int64_t until_us)
 {
     task->held_back = false;
-    task->awaited_us = 0;
+    task->candidate.awaited_us = 0;
     defer(task, until_us);
 }
 
 void mf__offers_put_back(mf_task *task)
 {
     task->timer.due_us = 0; /* a new offer: the balancer has not set this one aside yet */
-    task->awaited_us = 0;
-    task->offered_us = mf_loop_now_us(task->consumer->loop);
+    task->candidate.awaited_us = 0;
+    task->candidate.offered_us = mf_loop_now_us(task->consumer->loop);
     enter_offered(task);
 }
 
@@ -144,9 +144,9 @@ static mf_task *new_task(mf_consumer *me, const char *id, const mf__left *left)
         return NULL;
     task->claim.id = memcpy((char *)(task + 1) + memory, id, length + 1);
     task->consumer = me;
-    task->offered_us = mf_loop_now_us(me->loop);
+    task->candidate.offered_us = mf_loop_now_us(me->loop);
     if (left != NULL) {
-        task->awaited_us = left->until_us;
+        task->candidate.awaited_us = left->until_us;
         task->left_by = left->by;
     }
     if (mf__id_table_add(&me->tasks, &task->link) != MF_OK) {
@@ -191,10 +191,10 @@ void mf__offers_add(mf_consumer *me, const char *const *ids, size_t count, const
 
 static void let_go(mf_task *task, int64_t at_us)
 {
-    if (task->awaited_us <= at_us)
+    if (task->candidate.awaited_us <= at_us)
         return;
     leave_queue(task);
-    task->awaited_us = at_us;
+    task->candidate.awaited_us = at_us;
     defer(task, at_us);
 }
 
@@ -207,7 +207,7 @@ void mf__offers_let_go(mf_consumer *me)
 
     for (task = mf__task_next(me, NULL); task != NULL; task = next) {
         next = mf__task_next(me, task);
-        if (task->state > TASK_DEFERRED || task->awaited_us == 0)
+        if (task->state > TASK_DEFERRED || task->candidate.awaited_us == 0)
             continue;
         if (task->left_by != asked) /* most are of one node */
             expected = mf__view_expects(&me->view, task->left_by);
@@ -234,9 +234,9 @@ void mf__offers_claim(mf_task *task)
     mf_consumer *me = task->consumer;
 
     task->state = TASK_CLAIMING;
-    task->asked_us = mf_loop_now_us(me->loop);
+    task->candidate.asked_us = mf_loop_now_us(me->loop);
     me->statistics.claiming++;
-    mf__flow_asked(&me->flow, task->asked_us);
+    mf__flow_asked(&me->flow, task->candidate.asked_us);
     mf__coordinator_claim(me->coordinator, &task->claim);
 }
 

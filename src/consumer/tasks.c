@@ -58,11 +58,8 @@ static void start(mf_task *task)
         end(task, MF_RELEASE);
         return;
     }
-    task->started_wall_us = mf_loop_wall_us(me->loop);
-    task->stopped_wall_us = task->expired_us = 0;
+    task->run = (mf__run){.started_wall_us = mf_loop_wall_us(me->loop)};
     task->stop_reason = MF_STOP_NONE;
-    task->data = NULL;
-    task->blocking = NULL;
     memset(mf_task_memory(task), 0, me->handler.memory_size);
     me->statistics.started++;
     me->statistics.running++;
@@ -132,7 +129,7 @@ static void learn(mf_task *task, int code)
 
     if (code == MF_OK)
         mf__flow_taken(&me->flow, 1, now);
-    mf__flow_answered(&me->flow, task->asked_us, me->statistics.claiming, now);
+    mf__flow_answered(&me->flow, task->candidate.asked_us, me->statistics.claiming, now);
 }
 
 /* A claim that got no such answer is asked for again. */
@@ -166,7 +163,7 @@ void mf__task_stop(mf_task *task, mf_stop_reason reason)
     if (task->state != TASK_RUNNING || reason <= before)
         return;
     if (before == MF_STOP_NONE) {
-        task->stopped_wall_us = mf_loop_wall_us(me->loop);
+        task->run.stopped_wall_us = mf_loop_wall_us(me->loop);
         me->statistics.stopping++;
     }
     me->statistics.lost += before < MF_STOP_EXPIRING && reason >= MF_STOP_EXPIRING;
@@ -189,9 +186,9 @@ void mf__task_lease_expired(mf_task *task, int64_t deadline_us)
 {
     mf_consumer *me = task->consumer;
 
-    if (task->state != TASK_RUNNING || task->expired_us != 0)
+    if (task->state != TASK_RUNNING || task->run.expired_us != 0)
         return;
-    task->expired_us = deadline_us;
+    task->run.expired_us = deadline_us;
     me->overrunning++;
     mf_log(me->loop, MF_LOG_ERROR, "consumer", "task %s: its handler runs on after its lease",
            task->claim.id);
@@ -204,9 +201,9 @@ void mf_task_finish(mf_task *task, mf_outcome outcome)
     mf_consumer *me = task->consumer;
 
     assert(task->state == TASK_RUNNING);
-    if (task->expired_us != 0) {
+    if (task->run.expired_us != 0) {
         me->statistics.overrun_seconds +=
-            (double)(mf_loop_now_us(me->loop) - task->expired_us) / 1e6;
+            (double)(mf_loop_now_us(me->loop) - task->run.expired_us) / 1e6;
         me->overrunning--;
     }
     leave_running(task);
@@ -235,7 +232,7 @@ static void set_aside(mf_task *task, int64_t now)
     mf_consumer *me = task->consumer;
 
     mf__flow_offered(&me->flow, 1);
-    task->offered_us = now;
+    task->candidate.offered_us = now;
     mf__offers_defer(task, now + me->reclaim_delay_us);
 }
 
@@ -307,7 +304,7 @@ mf_consumer *mf_task_consumer(const mf_task *task)
 
 void mf_task_set_data(mf_task *task, void *data)
 {
-    task->data = data;
+    task->run.data = data;
 }
 
 void *mf_task_memory(mf_task *task)
@@ -317,7 +314,7 @@ void *mf_task_memory(mf_task *task)
 
 void *mf_task_data(const mf_task *task)
 {
-    return task->data;
+    return task->run.data;
 }
 
 const char *mf_stop_reason_text(mf_stop_reason reason)
