@@ -235,8 +235,9 @@ static int read_refused(claim_op *claim, size_t index, const Etcd__TxnResponse *
 
     if (task == NULL)
         return MF_EGONE;
-    /* Also by this session, when it was claimed in a former life of the task. */
+    /* Also by this session, when it was claimed in a former life of the task, or of etcd. */
     if (owner == NULL || owner->lease == 0 || owner->create_revision < task->create_revision ||
+        mf__history_lost_key(claim->op.etcd, owner) ||
         !mf__bytes_are(owner->value, claim->op.session->owner_json))
         return MF_ETAKEN;
     set_owned(claim, c, owner->create_revision, owner->lease);

@@ -236,8 +236,10 @@ static int read_options(mf_etcd *etcd, const mf_broker_options *options, mf_erro
     connection->tls_key_file = keep(etcd, 2, options->tls_key_file, &good);
     connection->tls_insecure = options->tls_insecure;
     connection->subsystem = "etcd";
-    if (!good || asprintf(&etcd->prefix, "/%s/", options->name_space) < 0)
+    if (!good || asprintf(&etcd->prefix, "/%s/", options->name_space) < 0 ||
+        asprintf(&etcd->strings[3], "%s_mf/fence", etcd->prefix) < 0)
         return mf_error_set(error, MF_ENOMEM, "etcd: out of memory");
+    settings->health_key = etcd->strings[3];
     etcd->prefix_length = strlen(etcd->prefix);
     return MF_OK;
 }
@@ -264,6 +266,15 @@ static void init(mf_etcd *etcd, mf_loop *loop)
                         INT64_C(1000000) * FRESH_SECONDS);
 }
 
+/* The claims of a batch are on one lease, together: with less than half of what it holds, there is
+ * often room on one that is there. */
+static size_t largest_batch(const mf_etcd *etcd)
+{
+    size_t fitting = etcd->transaction_limit - TRANSACTION_OVERHEAD;
+
+    return fitting < MF_LEASE_KEYS_MAX / 2 ? fitting : MF_LEASE_KEYS_MAX / 2;
+}
+
 static int open_url(mf_broker **out, const char *url, const mf_broker_options *options,
                     mf_loop *loop, mf_error *error)
 {
@@ -280,7 +291,7 @@ static int open_url(mf_broker **out, const char *url, const mf_broker_options *o
     mf__crashes_init(etcd, &all);
     if (code == MF_OK)
         code = read_options(etcd, &all, error);
-    etcd->broker.max_batch = etcd->transaction_limit - TRANSACTION_OVERHEAD;
+    etcd->broker.max_batch = largest_batch(etcd);
     if (code == MF_OK)
         code = mf__etcd_link_open(&etcd->calls, loop, &etcd->settings, &link_events, etcd, error);
     if (code == MF_OK)

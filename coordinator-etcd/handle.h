@@ -20,7 +20,7 @@ struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
     mf_url url;
-    char *strings[3]; /* of the settings */
+    char *strings[4]; /* of the settings */
     mf_endpoint *endpoints;
     char *prefix; /* "/<namespace>/" */
     size_t prefix_length;

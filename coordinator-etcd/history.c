@@ -3,14 +3,15 @@
  * What was done since the backup is undone: claims are not there any more, others are that were
  * given up long ago, and revisions are given a second time. A node that lives through it finds out
  * when it joins again, which the loss of the connection makes it do: a revision below one that was
- * seen, or another cluster. Then
+ * seen before it asked, or another cluster. Then
  * - the fence base is raised above every fence that can have been seen, and more, for those of
  * which nobody who is left was told;
  * - the watch begins anew, since behind the last revision that it told of it would be silent until
  *   that has been passed again, and with it the mirror and what is known of claims;
- * - each session ends the leases with its claims: some have owner keys that it knows nothing of.
- * A restored etcd that has passed the last revision seen, with the id of the old one, is taken for
- * the old one. */
+ * - all claims of sessions are lost, which renewals say, and none of their leases is renewed any
+ *   more. They are left to lapse and not revoked: some have owner keys of tasks whose handlers
+ * still run, others such that no claim corresponds to. A restored etcd that has passed the last
+ * revision seen, with the id of the old one, is taken for the old one. */
 #include "history.h"
 #include "handle.h"
 #include "held.h"
@@ -37,12 +38,30 @@ void mf__history_see_base(mf_etcd *etcd, uint64_t base)
         etcd->history.base = base;
 }
 
-bool mf__history_has_ended(const mf_etcd *etcd, const Etcd__ResponseHeader *header)
+mf_history_mark mf__history_mark(const mf_etcd *etcd)
 {
     const mf_history *history = &etcd->history;
 
-    return header != NULL && (header->revision < history->revision ||
-                              (history->cluster != 0 && header->cluster_id != history->cluster));
+    return (mf_history_mark){history->cluster, history->revision, history->number};
+}
+
+bool mf__history_has_ended(const mf_etcd *etcd, mf_history_mark sent,
+                           const Etcd__ResponseHeader *header)
+{
+    if (header == NULL || sent.number != etcd->history.number) /* that it had is known already */
+        return false;
+    return header->revision < sent.revision ||
+           (sent.cluster != 0 && header->cluster_id != sent.cluster);
+}
+
+bool mf__history_lost_claim(const mf_etcd *etcd, uint64_t fence)
+{
+    return fence <= etcd->history.floor;
+}
+
+bool mf__history_lost_key(const mf_etcd *etcd, const Etcd__KeyValue *owner)
+{
+    return owner->create_revision < etcd->history.first;
 }
 
 uint64_t mf__history_next_base(const mf_etcd *etcd, uint64_t base)
@@ -65,7 +84,9 @@ void mf__history_begin(mf_etcd *etcd, const Etcd__ResponseHeader *header, uint64
                             .revision = header->revision,
                             .base = base,
                             .before = history->before + history->revision,
-                            .number = history->number + 1};
+                            .number = history->number + 1,
+                            .first = header->revision,
+                            .floor = base};
     etcd->fence_base = base;
     for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next) {
         mf__held_clear(&session->held);

@@ -30,7 +30,8 @@ typedef struct join_op {
     mf_etcd_document holder;
     mf_revokes revokes;
     int64_t asked_us;
-    uint64_t base; /* of fences, to be raised to */
+    mf_history_mark known; /* when the last transaction was sent */
+    uint64_t base;         /* of fences, to be raised to */
 } join_op;
 
 /* The name is free, ours, or was freed. */
@@ -38,7 +39,7 @@ typedef struct join_op {
 static void on_marks_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     (void)lease;
-    if (error != NULL) {
+    if (error != NULL && error->code != MF_EREFUSED) {
         mf__op_fail_as(op, error);
         return;
     }
@@ -49,14 +50,15 @@ static void on_marks_ready(mf_op *op, mf_key_lease *lease, const mf_error *error
 static void on_claims_ready(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     (void)lease;
-    if (error != NULL)
+    if (error != NULL && error->code != MF_EREFUSED)
         mf__op_fail_as(op, error);
     else
         mf__key_leases_take(&op->etcd->marks, op, 0, on_marks_ready);
 }
 
 /* The leases that the first claims and requests need are there when the join is answered, and what
- * crashed before is counted, so that these are one call each. */
+ * crashed before is counted, so that these are one call each. An etcd whose space is used up grants
+ * none; what is held can be renewed and ended all the same. */
 static void on_joined(mf_op *op)
 {
     if (op->error.code != MF_OK)
@@ -90,6 +92,16 @@ static bool lease_is_gone(mf_op *op, const mf_error *error)
     return true;
 }
 
+/* In a nested transaction, in which etcd counts no puts: when its space is used up, a session whose
+ * node key is there already goes on. */
+static Etcd__RequestOp *put_within_quota(mf_op *op, mf_bytes key)
+{
+    mf_txn *nested = mf__txn_new(&op->arena, 0, 1, 0);
+
+    mf__txn_then(nested, mf__op_put(&op->arena, key, op->guard, op->session->lease));
+    return mf__op_txn(&op->arena, nested);
+}
+
 static void put_node(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     join_op *join = (join_op *)op;
@@ -103,7 +115,7 @@ static void put_node(mf_op *op, mf_key_lease *lease, const mf_error *error)
     }
     mf__txn_if_mod(txn, key, join->node_revision);
     mf__txn_if_mod(txn, mf__session_end_key(op, session->token), join->end_revision);
-    mf__txn_then(txn, mf__op_put(&op->arena, key, op->guard, session->lease));
+    mf__txn_then(txn, put_within_quota(op, key));
     if (lease != NULL)
         mf__txn_then(txn, mf__op_put(&op->arena, mf__session_end_key(op, join->holder.token),
                                      mf__number_text(op, join->holder.epoch), lease->id));
@@ -231,16 +243,6 @@ static void judge_name(join_op *join, const Etcd__KeyValue *node, const Etcd__Ke
 
 static void read_node(mf_op *op);
 
-static void on_own_revoked(mf_op *op)
-{
-    if (op->error.code != MF_OK) {
-        mf__op_fail_as(op, &op->error);
-        return;
-    }
-    op->session->history = op->etcd->history.number;
-    read_node(op);
-}
-
 /* What was read may have been out of date. What is written is not. */
 static void on_raised(mf_op *op)
 {
@@ -251,7 +253,7 @@ static void on_raised(mf_op *op)
         mf__op_fail(op, MF_EUNREACHABLE, "join: the fence base has changed meanwhile");
         return;
     }
-    if (mf__history_has_ended(op->etcd, answer->header))
+    if (mf__history_has_ended(op->etcd, join->known, answer->header))
         mf__history_begin(op->etcd, answer->header, join->base);
     read_node(op);
 }
@@ -270,6 +272,7 @@ static void raise_base(join_op *join, const Etcd__KeyValue *found)
     join->base = mf__history_next_base(op->etcd, base);
     mf__txn_if_mod(txn, key, found != NULL ? found->mod_revision : 0);
     mf__txn_then(txn, mf__op_put(&op->arena, key, mf__number_text(op, join->base), 0));
+    join->known = mf__history_mark(op->etcd);
     mf__op_transact(op, txn, on_raised);
 }
 
@@ -279,10 +282,8 @@ static void on_read(mf_op *op)
     const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
     const Etcd__KeyValue *base = mf__answer_get(answer, 2);
 
-    if (mf__history_has_ended(op->etcd, answer->header)) {
+    if (mf__history_has_ended(op->etcd, join->known, answer->header)) {
         raise_base(join, base);
-    } else if (op->session->history != op->etcd->history.number) {
-        mf__op_revoke_marked(op, &join->revokes, op->session->token, on_own_revoked);
     } else {
         mf__history_see(op->etcd, answer->header);
         if (mf__fence_base_read(&op->etcd->fence_base, base) == MF_OK)
@@ -299,6 +300,7 @@ static void read_node(mf_op *op)
     mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
     mf__txn_then(txn, mf__op_get(&op->arena, mf__session_end_key(op, op->session->token)));
     mf__txn_then(txn, mf__op_get(&op->arena, mf__key(op->etcd, &op->arena, "_mf/fence")));
+    ((join_op *)op)->known = mf__history_mark(op->etcd);
     mf__op_transact(op, txn, on_read);
 }
 

@@ -1,4 +1,5 @@
-/* A channel to an etcd that is fit for use: authenticated, with a leader; and single calls on it.
+/* A channel to an etcd that is fit for use: authenticated, and its member answers what takes a
+ * majority; and single calls on it.
  */
 #include "link.h"
 
@@ -8,8 +9,9 @@
 
 #include "status.h"
 
-/* A claim's answer brings the properties of a whole batch. */
-enum { ANSWER_LIMIT = 256 << 20 };
+/* A claim's answer brings the properties of a whole batch. A stream's message is as large as a
+ * request may be, by --max-request-bytes, or a little more. */
+enum { ANSWER_LIMIT = 256 << 20, STREAM_LIMIT = 64 << 20 };
 
 #define METHOD(name, path, type) const mf_method name = {path, &etcd__##type##__descriptor}
 METHOD(mf__method_range, "/etcdserverpb.KV/Range", range_response);
@@ -40,8 +42,9 @@ struct mf_etcd_link {
     mf_arena arena, probe_arena;
     mf_timer probe_timer;
     bool probing;
-    rpc_list waiting; /* until the link is ready, or has a new token */
-    rpc_list refused; /* to be called back */
+    int64_t answered_us; /* when the last read or write that was answered was sent */
+    rpc_list waiting;    /* until the link is ready, or has a new token */
+    rpc_list refused;    /* to be called back */
     mf_deferred refuse;
     mf_error last_warning;
     bool closed;
@@ -176,6 +179,26 @@ static bool try_again(mf_rpc *rpc)
     return true;
 }
 
+/* Reads and writes take a majority, and a member whose disk works. The rest does not: a member that
+ * is good for nothing else forwards renewals, and answers to Status. */
+static bool takes_majority(const mf_rpc *rpc)
+{
+    return rpc->method == &mf__method_range || rpc->method == &mf__method_txn;
+}
+
+static void note_answer(mf_rpc *rpc)
+{
+    if (takes_majority(rpc) && rpc->link->answered_us < rpc->call.started_us)
+        rpc->link->answered_us = rpc->call.started_us;
+}
+
+/* No answer in time, and none to what was asked later: the member is of no use. */
+static bool is_stalled(const mf_rpc *rpc, const mf_grpc_status *status)
+{
+    return status->code == MF_GRPC_DEADLINE_EXCEEDED &&
+           rpc->link->answered_us <= rpc->call.started_us;
+}
+
 static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
 {
     mf_rpc *rpc = (mf_rpc *)call;
@@ -191,13 +214,15 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
                 return;
             rpc->error.code = MF_EREFUSED;
         }
-        if (remedy == MF_REMEDY_RECONNECT)
+        if (remedy == MF_REMEDY_RECONNECT || is_stalled(rpc, status))
             fail_with(link, &rpc->error);
     } else if (rpc->answer == NULL) {
         mf_error_set(&rpc->error, MF_EPROTO, "%s: %s: the answer is not understood",
                      mf__etcd_link_peer(link), rpc->method->path);
         mf__grpc_fail(link->channel, &rpc->error);
         rpc->error.code = MF_EUNKNOWN;
+    } else {
+        note_answer(rpc);
     }
     if (rpc->error.code != MF_OK)
         rpc->answer = NULL;
@@ -283,7 +308,7 @@ static void refuse_waiting(mf_etcd_link *link, int code, const char *text)
 int mf__etcd_link_stream(mf_etcd_link *link, mf_grpc_call *call, const char *path)
 {
     call->path = path;
-    call->message_limit = ANSWER_LIMIT;
+    call->message_limit = STREAM_LIMIT;
     call->timeout_us = 0;
     if (!link->ready || link->greeting)
         return MF_EUNREACHABLE;
@@ -302,7 +327,8 @@ void mf__etcd_link_stream_ended(mf_etcd_link *link, const mf_grpc_status *status
     }
 }
 
-/* The handshake: Authenticate when there is a user, then Status. */
+/* The handshake: Authenticate when there is a user, then a read that takes a majority, by a right
+ * that every user of the namespace has. */
 
 static void greet(mf_etcd_link *link, const mf_method *method, const ProtobufCMessage *request,
                   void (*done)(mf_rpc *rpc, const mf_error *error))
@@ -326,28 +352,26 @@ static int64_t probe_pause_us(const mf_etcd_link *link)
     return INT64_C(500) * link->settings->reply_timeout_ms;
 }
 
+/* A member that is cut off from its leader, is a learner, or is only being started refuses it. */
+static const ProtobufCMessage *health_request(const mf_etcd_link *link, mf_arena *arena)
+{
+    return &mf__range_new(arena, mf__bytes_of(link->settings->health_key), (mf_bytes){0})->base;
+}
+
+/* What failed has dropped the link by itself. */
 static void on_probed(mf_rpc *rpc, const mf_error *error)
 {
-    mf_etcd_link *link = rpc->link;
-    const Etcd__StatusResponse *status = (const Etcd__StatusResponse *)rpc->answer;
-    mf_error why;
-
-    link->probing = false;
-    if (!link->closed && error->code == MF_OK && status->leader == 0) {
-        mf_error_set(&why, MF_EUNREACHABLE, "%s: has no leader", mf__etcd_link_peer(link));
-        mf__grpc_fail(link->channel, &why);
-    }
-    mf__arena_clear(&link->probe_arena);
+    (void)error;
+    rpc->link->probing = false;
+    mf__arena_clear(&rpc->link->probe_arena);
 }
 
 static void probe(mf_etcd_link *link)
 {
-    Etcd__StatusRequest *request = mf__arena_take(&link->probe_arena, sizeof *request);
-
-    etcd__status_request__init(request);
     link->probing = true;
     link->probe = (mf_rpc){.done = on_probed};
-    mf__rpc_start(&link->probe, link, &mf__method_status, &request->base, &link->probe_arena);
+    mf__rpc_start(&link->probe, link, &mf__method_range, health_request(link, &link->probe_arena),
+                  &link->probe_arena);
 }
 
 static void on_probe_timer(void *arg)
@@ -367,19 +391,8 @@ static void start_probing(mf_etcd_link *link)
                    mf_loop_now_us(link->loop) + probe_pause_us(link));
 }
 
-static void become_ready(mf_etcd_link *link)
-{
-    bool first = !link->ready;
-
-    link->greeting = false;
-    link->ready = link->was_ready = link->tried = true;
-    mf__grpc_healthy(link->channel);
-    send_waiting(link);
-    if (!first)
-        return;
-    start_probing(link);
-    link->events->ready(link, link->arg);
-}
+/* What the member has to say of its cluster's state, e.g. that its space is used up. Not every user
+ * may ask: some versions answer to root alone. */
 
 static void warn_of(mf_etcd_link *link, const Etcd__StatusResponse *status)
 {
@@ -397,30 +410,61 @@ static void warn_of(mf_etcd_link *link, const Etcd__StatusResponse *status)
 static void on_status(mf_rpc *rpc, const mf_error *error)
 {
     mf_etcd_link *link = rpc->link;
-    const Etcd__StatusResponse *status = (const Etcd__StatusResponse *)rpc->answer;
-    mf_error why;
 
-    if (link->closed)
-        return;
-    if (error->code != MF_OK) {
-        greet_failed(link, error);
-    } else if (status->leader == 0 || status->is_learner) {
-        mf_error_set(&why, MF_EUNREACHABLE, "%s",
-                     status->is_learner ? "is a learner" : "has no leader");
-        greet_failed(link, &why);
-    } else {
-        warn_of(link, status);
-        become_ready(link);
-    }
-    mf__arena_clear(&link->arena);
+    if (error->code == MF_OK && !link->closed)
+        warn_of(link, (const Etcd__StatusResponse *)rpc->answer);
+    link->probing = false;
+    mf__arena_clear(&link->probe_arena);
 }
 
 static void ask_for_status(mf_etcd_link *link)
 {
-    Etcd__StatusRequest *request = mf__arena_take(&link->arena, sizeof *request);
+    Etcd__StatusRequest *request = mf__arena_take(&link->probe_arena, sizeof *request);
 
     etcd__status_request__init(request);
-    greet(link, &mf__method_status, &request->base, on_status);
+    link->probing = true;
+    link->probe = (mf_rpc){.done = on_status};
+    mf__rpc_start(&link->probe, link, &mf__method_status, &request->base, &link->probe_arena);
+}
+
+static void become_ready(mf_etcd_link *link)
+{
+    bool first = !link->ready;
+
+    link->greeting = false;
+    link->ready = link->was_ready = link->tried = true;
+    mf__grpc_healthy(link->channel);
+    send_waiting(link);
+    if (!first)
+        return;
+    start_probing(link);
+    if (!link->probing)
+        ask_for_status(link);
+    link->events->ready(link, link->arg);
+}
+
+static void on_fit(mf_rpc *rpc, const mf_error *error)
+{
+    mf_etcd_link *link = rpc->link;
+
+    if (link->closed)
+        return;
+    if (error->code != MF_OK)
+        greet_failed(link, error);
+    else
+        become_ready(link);
+    mf__arena_clear(&link->arena);
+}
+
+static void ask_whether_fit(mf_etcd_link *link)
+{
+    greet(link, &mf__method_range, health_request(link, &link->arena), on_fit);
+}
+
+/* Authentication was disabled: nobody needs a token. */
+static bool needs_none(const mf_rpc *rpc)
+{
+    return rpc->grpc == MF_GRPC_FAILED_PRECONDITION;
 }
 
 static void on_token(mf_rpc *rpc, const mf_error *error)
@@ -428,21 +472,20 @@ static void on_token(mf_rpc *rpc, const mf_error *error)
     mf_etcd_link *link = rpc->link;
     const Etcd__AuthenticateResponse *answer = (const Etcd__AuthenticateResponse *)rpc->answer;
     char *token = error->code == MF_OK ? strdup(answer->token) : NULL;
+    bool good = token != NULL || needs_none(rpc);
 
     if (link->closed) {
         free(token);
         return;
     }
-    if (token == NULL) {
+    free(link->token);
+    link->token = token;
+    if (!good)
         greet_failed(link, error);
-    } else {
-        free(link->token);
-        link->token = token;
-        if (link->ready)
-            become_ready(link);
-        else
-            ask_for_status(link);
-    }
+    else if (link->ready)
+        become_ready(link);
+    else
+        ask_whether_fit(link);
     if (!link->greeting)
         mf__arena_clear(&link->arena);
 }
@@ -464,10 +507,11 @@ static void on_up(mf_grpc_channel *channel, void *arg)
     mf_etcd_link *link = arg;
 
     (void)channel;
+    link->answered_us = 0;
     if (link->settings->user != NULL)
         ask_for_token(link);
     else
-        ask_for_status(link);
+        ask_whether_fit(link);
 }
 
 static void on_down(mf_grpc_channel *channel, const mf_error *why, void *arg)

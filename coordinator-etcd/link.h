@@ -1,4 +1,5 @@
-/* A channel to an etcd that is fit for use: authenticated, with a leader; and single calls on it.
+/* A channel to an etcd that is fit for use: authenticated, and its member answers what takes a
+ * majority; and single calls on it.
  *
  * A driver's handle has two: for calls, and for streams. */
 #ifndef MF_ETCD_LINK_H
@@ -14,6 +15,7 @@ typedef struct mf_rpc mf_rpc;
 typedef struct mf_etcd_settings {
     mf_grpc_options grpc;
     const char *user, *password; /* user NULL: none */
+    const char *health_key;      /* that is read to see whether a member is fit */
     int connect_timeout_ms, reply_timeout_ms;
     bool wait_for_broker;
 } mf_etcd_settings;

@@ -20,6 +20,7 @@
 #include "claims.h"
 #include "handle.h"
 #include "held.h"
+#include "history.h"
 #include "keys.h"
 #include "leases.h"
 #include "looks.h"
@@ -247,7 +248,8 @@ static void sort_claims(renew_op *renew)
     renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
     for (size_t i = 0; i < request->count; i++) {
         const mf_claim *claim = claim_at(renew, i);
-        int ended = mf__claim_ended(claim);
+        int ended = mf__history_lost_claim(renew->op.etcd, claim->fence) ? MF_ELATE
+                                                                         : mf__claim_ended(claim);
         if (ended != MF_OK)
             lose(renew, i, ended);
         else if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
@@ -442,7 +444,8 @@ static void find_leases(renew_op *renew)
     size_t count = 0;
 
     for (size_t i = 0; i < request->count; i++)
-        add_id(ids, &count, (int64_t)claim_at(renew, i)->group);
+        if (!mf__history_lost_claim(renew->op.etcd, claim_at(renew, i)->fence))
+            add_id(ids, &count, (int64_t)claim_at(renew, i)->group);
     if (next != NULL && is_aging(renew, next))
         add_id(ids, &count, next->id);
     renew->leases = MF_ARENA_NEW(&renew->op.arena, renewed_lease, count);

@@ -35,7 +35,6 @@ static mf_etcd_session *new_session(mf_etcd *etcd, const mf_session *wanted)
     if (session == NULL)
         return NULL;
     memcpy(session->token, wanted->token, sizeof session->token);
-    session->history = etcd->history.number;
     mf__key_leases_init(&session->claims, etcd, mf__lease_seconds(wanted->lease_ms),
                         wanted->lease_ms * 1000 / 2);
     mf__look_init(&session->look, etcd, session);

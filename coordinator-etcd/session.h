@@ -29,10 +29,9 @@ struct mf_etcd_session {
     /* The end of another session that has its name, as far as is known. */
     char holder[33];
     int64_t holder_until_us;
-    bool mail_waits;  /* its watchers are to be told */
-    size_t users;     /* operations */
-    uint32_t history; /* in which it has last joined */
-    bool over;        /* it has left: to be forgotten with its last user */
+    bool mail_waits; /* its watchers are to be told */
+    size_t users;    /* operations */
+    bool over;       /* it has left: to be forgotten with its last user */
 };
 
 /* The session as it is now; NULL: no memory. */

@@ -30,9 +30,10 @@ struct mf_etcd_watch {
     mf_arena arena;                           /* of a message */
     size_t created;                           /* watches, in order */
     int64_t ids[WATCHES], revisions[WATCHES]; /* revision 0: none seen */
-    uint32_t number;                          /* of the watch; one more when it has begun anew */
-    int64_t changed; /* the last revision that may have ended a claim, see is_change */
-    bool failed;     /* to get hints, for this reason */
+    int64_t reached[WATCHES]; /* in a message that comes in fragments: as far as they have come */
+    uint32_t number;          /* of the watch; one more when it has begun anew */
+    int64_t changed;          /* the last revision that may have ended a claim, see is_change */
+    bool failed;              /* to get hints, for this reason */
     mf_error why;
     mf_timer again;
 
@@ -244,13 +245,15 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
 {
     int64_t seen = watch->revisions[which];
 
+    if (watch->reached[which] < seen)
+        watch->reached[which] = seen;
     if (which != WATCH_DELAYS)
         feed_mirror(watch, answer, seen);
     for (size_t i = 0; i < answer->n_events; i++) {
         const Etcd__Event *event = answer->events[i];
         if (!is_news(event, seen))
             continue;
-        watch->revisions[which] = event->kv->mod_revision;
+        watch->reached[which] = event->kv->mod_revision;
         if (which == WATCH_TASKS)
             on_task_event(watch, answer, i);
         else if (which == WATCH_NODES)
@@ -258,6 +261,8 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
         else
             on_delay_event(watch, event);
     }
+    if (!answer->fragment) /* else the next one may go on within the same revision */
+        watch->revisions[which] = watch->reached[which];
     flush(watch);
 }
 
@@ -375,6 +380,11 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
     mf_etcd_watch *watch = watch_of(call);
 
     mf__etcd_link_stream_ended(watch->link, status, &watch->why);
+    if (status->code == MF_GRPC_RESOURCE_EXHAUSTED) {
+        mf_log(watch->etcd->broker.loop, MF_LOG_WARN, "etcd",
+               "the watch cannot go on, reading everything: %s", watch->why.text);
+        begin_anew(watch); /* from where it was, the same would come again */
+    }
     start_again_in(watch, pause_us);
 }
 
@@ -388,6 +398,7 @@ static int create(mf_etcd_watch *watch, int which)
     create.range_end = mf__bytes_after_prefix(&watch->arena, create.key);
     create.start_revision = watch->revisions[which] != 0 ? watch->revisions[which] + 1 : 0;
     create.progress_notify = true;
+    create.fragment = true;
     request.request_union_case = ETCD__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST;
     request.create_request = &create;
     return mf__etcd_link_message(&watch->call, &request.base);
@@ -399,6 +410,7 @@ static void start(mf_etcd_watch *watch)
         !mf__watchers_want_hints(&watch->etcd->watchers) || !mf__etcd_link_is_ready(watch->link))
         return;
     watch->created = 0;
+    memcpy(watch->reached, watch->revisions, sizeof watch->reached);
     watch->call.message = on_message;
     watch->call.finished = on_finished;
     int code = mf__etcd_link_stream(watch->link, &watch->call, "/etcdserverpb.Watch/Watch");

@@ -68,6 +68,15 @@ static int with_few_operations(void **state)
     return 0;
 }
 
+static int with_many_operations(void **state)
+{
+    static const char *const argv[] = {"--max-txn-ops=10000", NULL};
+    static const etcd_server_options options = {.argv = argv};
+
+    *state = new_fixture(&options);
+    return 0;
+}
+
 static int no_server(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
@@ -313,6 +322,26 @@ static void test_impostors(void **state)
     }
 }
 
+/* However many operations a transaction may have: a whole batch of claims is granted, on leases
+ * that it fits on. */
+static void test_many_operations(void **state)
+{
+    enum { COUNT = 2000 };
+    fixture *f = *state;
+
+    snprintf(f->url, sizeof f->url, "%s?max_txn_ops=10000", f->server->url);
+    assert_int_equal(open_at(f, f->url), MF_OK);
+    assert_int_equal(driver_join(&f->a, &f->session), MF_OK);
+    driver_submit_many(&f->a, "x", COUNT);
+    driver_claim_many(&f->a, &f->session, "x", COUNT);
+    char *leases = etcd_ctl(f->server, "lease", "list", NULL);
+    unsigned count = 0;
+    for (const char *at = leases; (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    free(leases);
+    assert_in_range(count, 2, 12);
+}
+
 #define TEST(function, set_up) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -321,7 +350,7 @@ int main(void)
         TEST(test_urls, no_server),      TEST(test_tls, with_tls),
         TEST(test_wrong_scheme, plain),  TEST(test_several_places, plain),
         TEST(test_large_submit, plain),  TEST(test_few_operations, with_few_operations),
-        TEST(test_impostors, no_server),
+        TEST(test_impostors, no_server), TEST(test_many_operations, with_many_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

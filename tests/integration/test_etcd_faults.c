@@ -14,6 +14,7 @@
 
 #include "driver_calls.h"
 #include "etcd_server.h"
+#include "process.h"
 #include "proxy.h"
 
 enum { LEASE_MS = 20000, REPLY_MS = 1000, COME_BACK_US = 20000000 };
@@ -25,6 +26,7 @@ typedef struct fixture {
     driver_handle a, b;
     mf_session session_a, session_b;
     char url[256];
+    process tracer; /* of a member whose disk is stalled */
 } fixture;
 
 static fixture *new_fixture(const etcd_server_options *options)
@@ -76,6 +78,11 @@ static int with_users(void **state)
     etcd_ctl_do(f->server, "role", "grant-permission", "other", "readwrite", "--prefix=true",
                 "/other/", NULL);
     etcd_ctl_do(f->server, "user", "grant-role", "guest", "other", NULL);
+    etcd_ctl_do(f->server, "user", "add", "owner:x", NULL);
+    etcd_ctl_do(f->server, "role", "add", "own", NULL);
+    etcd_ctl_do(f->server, "role", "grant-permission", "own", "readwrite", "--prefix=true", "/t/",
+                NULL);
+    etcd_ctl_do(f->server, "user", "grant-role", "owner", "own", NULL);
     etcd_ctl_do(f->server, "auth", "enable", NULL);
     f->server->options.ctl_credentials = "root:secret";
     *state = f;
@@ -88,6 +95,7 @@ static int tear_down(void **state)
 
     driver_close(&f->a);
     driver_close(&f->b);
+    process_terminate(&f->tracer);
     mf_loop_free(f->loop);
     if (f->proxy != NULL)
         proxy_free(f->proxy);
@@ -133,7 +141,8 @@ static void come_back(driver_handle *h, mf_session *session, unsigned downs)
         int code = driver_join(h, session);
         if (code == MF_OK)
             return;
-        assert_true(mf_error_is_transient(code) && mf_loop_now_us(h->loop) < until_us);
+        if (!mf_error_is_transient(code) || mf_loop_now_us(h->loop) >= until_us)
+            fail_msg("join: %s", h->error.text);
         if (!h->up)
             driver_await(h, &h->ups, h->ups + 1);
     }
@@ -223,6 +232,84 @@ static void test_majority_lost(void **state)
     etcd_server_resume(f->server, 2);
     come_back(&f->a, &f->session_a, 1);
     assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* From now on each fdatasync of the member takes a minute. */
+static void stall_disk(fixture *f, int member)
+{
+    char id[16], log[256];
+    const char *const argv[] = {"strace", "-f",
+                                "-p",     id,
+                                "-e",     "trace=fdatasync",
+                                "-e",     "inject=fdatasync:delay_enter=60000000",
+                                NULL};
+
+    snprintf(id, sizeof id, "%d", (int)f->server->members[member].process.pid);
+    snprintf(log, sizeof log, "%s/strace.log", f->server->directory);
+    process_start(&f->tracer, argv, log);
+    assert_true(process_await_output(&f->tracer, "attached", 0, 5000));
+}
+
+typedef struct pending_renewal {
+    mf_renew_request request;
+    mf_lease lease;
+    mf_claim *claims[1];
+    mf_lost_claim lost[1];
+    bool *renewed;
+} pending_renewal;
+
+static void on_renewed(mf_request *request)
+{
+    pending_renewal *renewal = (pending_renewal *)request;
+
+    *renewal->renewed |= request->error.code == MF_OK;
+    free(renewal);
+}
+
+static void begin_renewal(fixture *f, mf_claim *claim, bool *renewed)
+{
+    pending_renewal *renewal = calloc(1, sizeof *renewal);
+
+    assert_non_null(renewal);
+    renewal->claims[0] = claim;
+    renewal->lease = (mf_lease){.claims = renewal->claims, .count = 1, .group = claim->group};
+    renewal->renewed = renewed;
+    renewal->request = (mf_renew_request){.request = {.done = on_renewed},
+                                          .session = &f->session_a,
+                                          .lease = &renewal->lease,
+                                          .count = 1,
+                                          .lost = renewal->lost};
+    f->a.broker->operations->renew(f->a.broker, &renewal->request);
+}
+
+/* A follower whose disk stalls answers no reads any more, though it forwards renewals of leases and
+ * says that it is well: what renews leaves it, in time for the claims to be renewed by another
+ * member. */
+static void test_member_with_a_stalled_disk(void **state)
+{
+    fixture *f = *state;
+    int follower = (etcd_server_leader(f->server) + 1) % 3, other = (follower + 1) % 3;
+    int64_t until_us = mf_loop_now_us(f->loop) + COME_BACK_US;
+    bool renewed = true;
+    mf_claim x;
+
+    open_a(f, follower, other);
+    claim_x(f, &x);
+    snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", f->server->members[other].port);
+    open_at(f, &f->b, f->url);
+    stall_disk(f, follower);
+    for (int i = 0; f->a.downs == 0 || !renewed; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "w%d", i);
+        assert_int_equal(driver_submit(&f->b, id, id, NULL), MF_OK);
+        if (f->a.downs == 0)
+            renewed = false;
+        begin_renewal(f, &x, &renewed);
+        driver_run_ms(&f->a, 100);
+        assert_true(mf_loop_now_us(f->loop) < until_us);
+    }
+    process_terminate(&f->tracer);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
 }
 
 /* When the network to one member swallows everything, another one is used. */
@@ -335,7 +422,7 @@ static void await_alarm(fixture *f)
 }
 
 /* On a full disk nothing new is taken, with an error that says why; what is held can be renewed,
- * finished and given back. */
+ * finished and given back, also when the connection was lost meanwhile. */
 static void test_no_space(void **state)
 {
     fixture *f = *state;
@@ -363,6 +450,10 @@ static void test_no_space(void **state)
     assert_int_equal(driver_submit(&f->a, "kw", "w", NULL), MF_EREFUSED);
     code = driver_claim(&f->a, &f->session_a, &z); /* etcd counts no puts in nested transactions */
     assert_true(code == MF_OK || code == MF_EREFUSED);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+    etcd_server_kill(f->server, 0);
+    etcd_server_restart(f->server, 0);
+    come_back(&f->a, &f->session_a, 1);
     assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
     assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
     assert_int_equal(driver_release(&f->a, &f->session_a, &y), MF_OK);
@@ -392,6 +483,58 @@ static void test_token_expired(void **state)
     driver_await_size(&f->a, &f->a.claimable, hints + 1);
 }
 
+/* When authentication is disabled, users that are still in a URL do no harm. */
+static void test_authentication_disabled(void **state)
+{
+    fixture *f = *state;
+    mf_claim x;
+
+    snprintf(f->url, sizeof f->url, "etcd://root:secret@%s", f->server->url + strlen("etcd://"));
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    claim_x(f, &x);
+    etcd_ctl_do(f->server, "auth", "disable", NULL);
+    f->server->options.ctl_credentials = NULL;
+    etcd_server_kill(f->server, 0);
+    etcd_server_restart(f->server, 0);
+    come_back(&f->a, &f->session_a, 1);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
+}
+
+/* More has to be caught up with than one message may have: it comes in pieces, none twice. */
+static void test_long_catch_up(void **state)
+{
+    enum { COUNT = 60, SIZE = 1200000 };
+    fixture *f = *state;
+    char *large = malloc(SIZE + 1), id[16];
+
+    assert_non_null(large);
+    memset(large, '1', SIZE);
+    large[SIZE] = '\0';
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    snprintf(f->url, sizeof f->url, "etcd://127.0.0.1:%d", proxy_port(f->proxy));
+    open_at(f, &f->a, f->url);
+    driver_watch(&f->a, &f->session_a);
+    driver_await(&f->a, &f->a.resyncs, 1);
+    open_at(f, &f->b, f->server->url);
+    proxy_refuse(f->proxy);
+    proxy_cut(f->proxy);
+    driver_await(&f->a, &f->a.downs, 1);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(id, sizeof id, "large%d", i);
+        assert_int_equal(driver_submit(&f->b, id, id, large), MF_OK);
+    }
+    free(large);
+    f->a.claimable = 0;
+    proxy_resume(f->proxy);
+    driver_await_size(&f->a, &f->a.claimable, COUNT);
+    assert_int_equal(driver_submit(&f->b, "last", "last", NULL), MF_OK);
+    driver_await_size(&f->a, &f->a.claimable, COUNT + 1);
+    assert_string_equal(f->a.last_claimable, "last");
+    assert_int_equal(f->a.claimable, COUNT + 1);
+}
+
 static int first_error(fixture *f, const char *credentials)
 {
     snprintf(f->url, sizeof f->url, "etcd://%s%s", credentials, f->server->url + strlen("etcd://"));
@@ -414,6 +557,7 @@ static void test_refused_users(void **state)
     assert_int_equal(first_error(f, "guest:p%25ss@"), MF_EREFUSED);
     assert_non_null(strstr(f->a.error.text, "permission denied"));
     assert_int_equal(first_error(f, "root:secret@"), MF_OK);
+    assert_int_equal(first_error(f, "owner:x@"), MF_OK);
 }
 
 #define TEST(function, set_up) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -425,12 +569,15 @@ int main(void)
         TEST(test_leader_stopped, three_members),
         TEST(test_leader_stopped_behind_a_follower, three_members),
         TEST(test_majority_lost, three_members),
+        TEST(test_member_with_a_stalled_disk, three_members),
         TEST(test_partition_from_one_member, three_members),
         TEST(test_silent_watch, one_member),
         TEST(test_compaction_while_cut, one_member),
+        TEST(test_long_catch_up, one_member),
         TEST(test_leases_revoked, one_member),
         TEST(test_no_space, small_quota),
         TEST(test_token_expired, with_users),
+        TEST(test_authentication_disabled, with_users),
         TEST(test_refused_users, with_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

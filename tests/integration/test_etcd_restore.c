@@ -13,11 +13,13 @@
 
 #include "driver_calls.h"
 #include "etcd_server.h"
+#include "proxy.h"
 
-enum { LEASE_MS = 20000, REPLY_MS = 1000, COME_BACK_US = 20000000 };
+enum { LEASE_MS = 20000, SHORT_LEASE_MS = 3000, REPLY_MS = 1000, COME_BACK_US = 20000000 };
 
 typedef struct fixture {
     etcd_server *server;
+    proxy *proxy; /* NULL: none */
     mf_loop *loop;
     driver_handle a, b;
     mf_session session_a, session_b;
@@ -34,19 +36,57 @@ static void open_handle(fixture *f, driver_handle *h, mf_session *session)
     assert_int_equal(driver_join(h, session), MF_OK);
 }
 
-static int set_up(void **state)
+static fixture *new_fixture(int64_t lease_ms)
 {
     fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    *state = f;
     f->server = etcd_server_start(NULL);
     assert_int_equal(mf_loop_new(&f->loop, NULL), MF_OK);
     mf_loop_set_log(f->loop, NULL, NULL, MF_LOG_NONE);
-    f->session_a = driver_session("a", 'a', LEASE_MS);
-    f->session_b = driver_session("b", 'b', LEASE_MS);
+    f->session_a = driver_session("a", 'a', lease_ms);
+    f->session_b = driver_session("b", 'b', lease_ms);
+    return f;
+}
+
+static int set_up_with(void **state, int64_t lease_ms)
+{
+    fixture *f = new_fixture(lease_ms);
+
+    *state = f;
     open_handle(f, &f->a, &f->session_a);
     open_handle(f, &f->b, &f->session_b);
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, LEASE_MS);
+}
+
+static int short_leases(void **state)
+{
+    return set_up_with(state, SHORT_LEASE_MS);
+}
+
+/* Node "a" has its calls through a proxy, and its watch past it. */
+static int slow_calls(void **state)
+{
+    fixture *f = new_fixture(LEASE_MS);
+    mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+    char url[128];
+
+    *state = f;
+    open_handle(f, &f->b, &f->session_b);
+    f->proxy = proxy_new(f->server->members[0].port, NULL);
+    snprintf(url, sizeof url, "etcd://127.0.0.1:%d,127.0.0.1:%d", proxy_port(f->proxy),
+             f->server->members[0].port);
+    options.name_space = "t";
+    assert_int_equal(driver_open(&f->a, &mf_etcd_driver, f->loop, url, &options), MF_OK);
+    assert_int_equal(driver_join(&f->a, &f->session_a), MF_OK);
+    proxy_refuse(f->proxy);
+    driver_watch(&f->a, &f->session_a);
+    driver_await(&f->a, &f->a.resyncs, 1);
     return 0;
 }
 
@@ -57,6 +97,8 @@ static int tear_down(void **state)
     driver_close(&f->a);
     driver_close(&f->b);
     mf_loop_free(f->loop);
+    if (f->proxy != NULL)
+        proxy_free(f->proxy);
     etcd_server_free(f->server);
     free(f);
     return 0;
@@ -143,8 +185,41 @@ static void test_later_claim_is_lost(void **state)
     assert_int_equal(driver_release(&f->a, &f->session_a, &late), MF_ELATE);
 }
 
+/* Claims until it is granted; how often it was refused before. */
+static unsigned claim_when_free(driver_handle *h, mf_session *session, mf_claim *claim)
+{
+    int64_t until_us = mf_loop_now_us(h->loop) + COME_BACK_US;
+    unsigned refused = 0;
+    int code;
+
+    while ((code = driver_claim(h, session, claim)) == MF_ETAKEN) {
+        refused++;
+        assert_int_equal(driver_renew(h, session), MF_OK);
+        assert_true(mf_loop_now_us(h->loop) < until_us);
+    }
+    assert_int_equal(code, MF_OK);
+    return refused;
+}
+
+/* A claim that is in the backup is lost as well, but nobody gets the task while its handler may
+ * still run: until the lease, which is not renewed any more, has ended. */
+static void test_handler_stops_before_its_claim_ends(void **state)
+{
+    fixture *f = *state;
+    mf_claim x = {.id = "x"}, again = {.id = "x"};
+
+    submit(f, "x");
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &x), MF_OK);
+    etcd_server_save(f->server);
+    pass_time(f);
+    go_back(f);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_ELATE);
+    assert_true(claim_when_free(&f->b, &f->session_b, &again) > 0);
+    assert_true(again.fence > x.fence);
+}
+
 /* A claim that was released since the backup is there again when that is restored. It is no
- * claim of a node's that goes on: the task can be claimed, without a wait for a lease to end. */
+ * claim of a node's that goes on: it ends with its lease, though the session goes on. */
 static void test_released_claim_is_free(void **state)
 {
     fixture *f = *state;
@@ -156,8 +231,48 @@ static void test_released_claim_is_free(void **state)
     assert_int_equal(driver_release(&f->a, &f->session_a, &released), MF_OK);
     pass_time(f);
     go_back(f);
-    assert_int_equal(driver_claim(&f->b, &f->session_b, &again), MF_OK);
+    (void)claim_when_free(&f->a, &f->session_a, &again);
     assert_true(again.fence > released.fence);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &again), MF_OK);
+}
+
+typedef struct pending_join {
+    mf_join_request request;
+    bool answered;
+} pending_join;
+
+static void on_join_answer(mf_request *request)
+{
+    ((pending_join *)request)->answered = true;
+}
+
+/* A join is under way while others write, and the watch tells of that before the join is answered:
+ * nothing was restored, no base is raised, and the node holds what it held. */
+static void test_watch_overtakes_a_join(void **state)
+{
+    fixture *f = *state;
+    mf_claim x = {.id = "x"};
+    pending_join join = {
+        .request = {.request = {.done = on_join_answer, .arg = NULL}, .session = &f->session_a}};
+    char id[16];
+
+    assert_int_equal(driver_submit(&f->b, "x", "x", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &x), MF_OK);
+    proxy_delay(f->proxy, PROXY_REPLIES, 100);
+    f->session_a.epoch++;
+    f->a.broker->operations->join(f->a.broker, &join.request);
+    for (int i = 0; !join.answered; i++) {
+        assert_true(i < 20000);
+        snprintf(id, sizeof id, "more%d", i);
+        assert_int_equal(driver_submit(&f->b, id, id, NULL), MF_OK);
+    }
+    proxy_delay(f->proxy, PROXY_BOTH, 0);
+    assert_int_equal(join.request.request.error.code, MF_OK);
+    assert_true(f->a.claimable > 1);
+    char *base = etcd_ctl(f->server, "get", "/t/_mf/fence", NULL);
+    assert_string_equal(base, "");
+    free(base);
+    assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
 }
 
 /* Watchers are told to read everything, and are told of what happens at revisions that were told of
@@ -219,14 +334,17 @@ static void test_commands_go_on(void **state)
     assert_string_equal(text, "");
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) TEST_WITH(function, set_up)
+#define TEST_WITH(function, set_up) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_fences_rise),
         TEST(test_later_claim_is_lost),
-        TEST(test_released_claim_is_free),
+        TEST_WITH(test_handler_stops_before_its_claim_ends, short_leases),
+        TEST_WITH(test_released_claim_is_free, short_leases),
+        TEST_WITH(test_watch_overtakes_a_join, slow_calls),
         TEST(test_hints_go_on),
         TEST(test_later_delay_is_forgotten),
         TEST(test_commands_go_on),
