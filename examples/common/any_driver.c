@@ -10,7 +10,9 @@ static int open_any(mf_broker **out, const char *url, const mf_broker_options *o
     return mf_broker_open_any(out, url, options, loop, drivers, error);
 }
 
-static const char *const schemes[] = {"redis", "rediss", "unix", "etcd", "etcds", NULL};
+static const char *const schemes[] = {
+    "redis",         "rediss",         "unix", "redis+sentinel", "rediss+sentinel",
+    "redis+cluster", "rediss+cluster", "etcd", "etcds",          NULL};
 
 static const mf_driver any_driver = {
     .version = MF_DRIVER_VERSION,

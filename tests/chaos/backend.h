@@ -11,8 +11,11 @@ enum { SERVERS_MOST = 6 };
 typedef struct backend {
     const char *name; /* as on the command line */
     int servers;
-    fault_set faults; /* of its servers */
-    fault_set losses; /* those of them that may take back what was acknowledged in their time */
+    fault_set faults;   /* of its servers */
+    fault_set losses;   /* those of them that may take back what was acknowledged in their time */
+    int loss_margin_ms; /* and so long before and after: replicas lag, an old master serves on */
+    bool reroute;       /* nodes learn of addresses from the servers: reroute.c sends them by way of
+                           their proxies, and url() is not told of ports */
 
     /* What it returns is the first argument of all others. What cannot be done ends the program. */
     void *(*start)(void);
@@ -26,6 +29,7 @@ typedef struct backend {
     void (*end)(void *servers, const planned_fault *fault);
 } backend;
 
-extern const backend backend_redis, backend_redis_lossy, backend_etcd, backend_etcd3;
+extern const backend backend_redis, backend_redis_lossy, backend_sentinel, backend_cluster,
+    backend_etcd, backend_etcd3;
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "backend.h"
-#include "redis_server.h"
+#include "redis_fault.h"
 
 static void *start(void)
 {
@@ -32,41 +32,9 @@ static void url(void *servers, const int *ports, char *out, size_t size)
     snprintf(out, size, "redis://127.0.0.1:%d", ports[0]);
 }
 
-/* A moment's fault: how many clients or scripts it befell. */
-static long long strike(redis_server *server, fault_kind kind)
-{
-    if (kind == SERVER_CLIENTS)
-        return redis_server_integer(server, "CLIENT KILL TYPE normal SKIPME yes");
-    if (kind == SERVER_SUBSCRIBERS)
-        return redis_server_integer(server, "CLIENT KILL TYPE pubsub");
-    long long scripts = redis_server_info(server, "number_of_cached_scripts");
-    redis_server_do(server, "SCRIPT FLUSH");
-    return scripts;
-}
-
 static bool begin(void *servers, const planned_fault *fault)
 {
-    redis_server *server = servers;
-
-    switch (fault->kind) {
-    case SERVER_PAUSE:
-        redis_server_pause(server);
-        return true;
-    case SERVER_KILL:
-        redis_server_kill(server);
-        return true;
-    case SERVER_STOP:
-        redis_server_stop(server);
-        return true;
-    case SERVER_MEMORY:
-        redis_server_do(server, "CONFIG SET maxmemory 1");
-        return true;
-    case SERVER_NO_WRITES:
-        redis_server_do(server, "CONFIG SET min-replicas-to-write 1");
-        return true;
-    default:
-        return strike(server, fault->kind) > 0;
-    }
+    return redis_fault_begin(servers, fault);
 }
 
 /* Without a log of its writes a server that goes down keeps what its last snapshot has. */
@@ -81,29 +49,7 @@ static bool begin_lossy(void *servers, const planned_fault *fault)
 
 static void end(void *servers, const planned_fault *fault)
 {
-    redis_server *server = servers;
-
-    switch (fault->kind) {
-    case SERVER_PAUSE:
-        redis_server_resume(server);
-        return;
-    case SERVER_KILL:
-    case SERVER_STOP:
-        redis_server_restart(server);
-        return;
-    case SERVER_LOSS:
-        redis_server_kill(server);
-        redis_server_restart(server);
-        return;
-    case SERVER_MEMORY:
-        redis_server_do(server, "CONFIG SET maxmemory 0");
-        return;
-    case SERVER_NO_WRITES:
-        redis_server_do(server, "CONFIG SET min-replicas-to-write 0");
-        return;
-    default:
-        return;
-    }
+    redis_fault_end(servers, fault);
 }
 
 #define REDIS_FAULTS                                                                             \

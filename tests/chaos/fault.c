@@ -30,6 +30,8 @@ static const fault_description descriptions[FAULT_KINDS] = {
     [SERVER_SPACE] = {"space", "the server has no space left", AT_SERVER, 20, 200},
     [SERVER_LOSS] = {"loss", "the server is killed in the end, and comes back as it was before",
                      AT_SERVER, 2, 120},
+    [SERVER_FAILOVER] = {"failover", "a replica takes the master's place", AT_SERVER, 0, 0},
+    [SERVER_RESHARD] = {"reshard", "the namespace's slot moves to another master", AT_SERVER, 0, 0},
 };
 
 const fault_description *fault_describe(fault_kind kind)

@@ -30,6 +30,8 @@ typedef enum fault_kind {
     SERVER_COMPACT,
     SERVER_SPACE,
     SERVER_LOSS,
+    SERVER_FAILOVER,
+    SERVER_RESHARD,
     FAULT_KINDS
 } fault_kind;
 

@@ -54,9 +54,10 @@ typedef struct history_end {
 typedef struct history {
     int64_t lease_us;
     int nodes;
-    fault_set losses;  /* kinds of faults that may take back what was acknowledged in their time */
-    int64_t began_us;  /* all tasks ran for the first time */
-    int64_t let_go_us; /* from here on all tasks may end */
+    fault_set losses; /* kinds of faults that may take back what was acknowledged in their time */
+    int64_t loss_margin_us; /* and so long before and after */
+    int64_t began_us;       /* all tasks ran for the first time */
+    int64_t let_go_us;      /* from here on all tasks may end */
     int64_t over_us;
     history_life *lives;
     size_t life_count;

@@ -1,6 +1,7 @@
 /* The network of each node: a proxy before each server, and its faults. */
 #include "links.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 enum { NODES_MOST = 8, LEAST_DELAY_MS = 20, MOST_DELAY_MS = 800 };
 
 typedef struct link {
+    int servers[SERVERS_MOST]; /* their ports */
     proxy *proxies[SERVERS_MOST];
     int ports[SERVERS_MOST];
     uint64_t open, swallowed, passed; /* when its fault began */
@@ -28,6 +30,7 @@ links *links_new(int nodes, int servers, const int *ports)
     for (int n = 0; n < nodes; n++)
         for (int s = 0; s < servers; s++) {
             l->links[n].proxies[s] = proxy_new(ports[s], NULL);
+            l->links[n].servers[s] = ports[s];
             l->links[n].ports[s] = proxy_port(l->links[n].proxies[s]);
         }
     return l;
@@ -39,6 +42,17 @@ void links_free(links *l)
         for (int s = 0; s < l->servers; s++)
             proxy_free(l->links[n].proxies[s]);
     free(l);
+}
+
+void links_routes(const links *l, int node, char *out, size_t size)
+{
+    const link *at = &l->links[node];
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int s = 0; s < l->servers && used < size; s++)
+        used += (size_t)snprintf(out + used, size - used, "%s%d:%d", s > 0 ? "," : "",
+                                 at->servers[s], at->ports[s]);
 }
 
 const int *links_ports(const links *l, int node)

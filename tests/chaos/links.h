@@ -9,6 +9,9 @@ typedef struct links links;
 links *links_new(int nodes, int servers, const int *ports);
 void links_free(links *l);
 
+/* What reroute.c is told of this node: "port:proxy,..." for all servers. */
+void links_routes(const links *l, int node, char *out, size_t size);
+
 /* The ports at which this node finds the servers. */
 const int *links_ports(const links *l, int node);
 

@@ -1,6 +1,7 @@
 /* metafora-chaos: real nodes on real servers under overlapping faults, and a judge. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 
 #include "run.h"
 
-static const backend *const backends[] = {&backend_redis, &backend_redis_lossy, &backend_etcd,
-                                          &backend_etcd3};
+static const backend *const backends[] = {&backend_redis,   &backend_redis_lossy, &backend_sentinel,
+                                          &backend_cluster, &backend_etcd,        &backend_etcd3};
 
 enum { BACKENDS = sizeof backends / sizeof *backends, COMMAND_SIZE = 512 };
 
@@ -164,6 +165,7 @@ int main(int argc, char **argv)
 
     if (parse(&s, argc, argv) != 0)
         return 2;
+    signal(SIGPIPE, SIG_IGN); /* servers go while they are spoken to */
     if (!s.list)
         return run_chaos(&s.run);
     schedule made;

@@ -28,17 +28,26 @@ static void launch(nodes *all, int number, bool takeover)
 {
     node *n = &all->nodes[number];
     const char *name = history_node_name(number), *directory = all->options.directory;
-    char events[256], log[256], lease[16];
-    const char *arguments[] = {
-        KOALEMOSD,   "--broker",   n->url,     "--name", name,
-        "--log-dir", directory,    "--events", events,   "--log",
-        "debug",     "--lease-ms", lease,      "--wait", takeover ? "--takeover" : NULL,
-        NULL};
+    char events[256], log[256], lease[16], routes[256] = "CHAOS_ROUTES=";
+    /* `env` becomes koalemosd. */
+    const char *arguments[] = {"env",        "LD_PRELOAD=" CHAOS_REROUTE,
+                               routes,       KOALEMOSD,
+                               "--broker",   n->url,
+                               "--name",     name,
+                               "--log-dir",  directory,
+                               "--events",   events,
+                               "--log",      "debug",
+                               "--lease-ms", lease,
+                               "--wait",     takeover ? "--takeover" : NULL,
+                               NULL};
+    const char *const *from = all->options.backend->reroute ? arguments : arguments + 3;
 
+    links_routes(all->options.links, number, routes + strlen(routes),
+                 sizeof routes - strlen(routes));
     snprintf(events, sizeof events, "%s/events-%s", directory, name);
     snprintf(log, sizeof log, "%s/%s.log", directory, name);
     snprintf(lease, sizeof lease, "%d", all->options.lease_ms);
-    process_start(&n->process, arguments, log);
+    process_start(&n->process, from, log);
     n->wanted = true;
 }
 

@@ -71,6 +71,7 @@ static void start_all(run *r)
     r->history.lease_us = (int64_t)o->lease_ms * 1000;
     r->history.nodes = o->nodes;
     r->history.losses = b->losses;
+    r->history.loss_margin_us = (int64_t)b->loss_margin_ms * 1000;
     start_work(r);
     r->nodes = nodes_start(&(nodes_options){.backend = b,
                                             .servers = r->servers,

@@ -27,6 +27,7 @@ struct work {
     history *history;
     uint64_t random;
     call submit, list;
+    int64_t submitted_us;            /* when the last submit had ended */
     size_t batch_first, batch_count; /* the tasks of the submit under way */
     int64_t listed_us;               /* when the last good listing was asked for */
     int listed;                      /* and what it had */
@@ -211,8 +212,10 @@ void work_tick(work *w, bool closing)
 {
     static const char *const list[] = {"--list", NULL};
 
-    if (finish_call(&w->submit))
+    if (finish_call(&w->submit)) {
         each_line(w->submit.output, on_submitted, w);
+        w->submitted_us = ledger_now_us();
+    }
     if (finish_call(&w->list))
         take_listing(w);
     size_t count = count_tasks(w), wanted = (size_t)w->options.tasks;
@@ -224,5 +227,6 @@ void work_tick(work *w, bool closing)
 
 int work_listed(const work *w, int64_t since_us)
 {
-    return w->listed_us > since_us ? w->listed : -1;
+    bool late = w->submit.process.pid == 0 && w->listed_us > w->submitted_us;
+    return late && w->listed_us > since_us ? w->listed : -1;
 }

@@ -20,7 +20,8 @@ void work_free(work *w);
 /* Submits what is missing unless `closing`, looks what there is, and takes answers. */
 void work_tick(work *w, bool closing);
 
-/* As the last listing that was asked for since `since_us` says; -1: there is none. */
+/* How many tasks the last listing has, if it was asked for since `since_us` and after all submits;
+ * -1: there is none. */
 int work_listed(const work *w, int64_t since_us);
 
 #endif
