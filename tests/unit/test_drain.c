@@ -140,8 +140,8 @@ static void drain_and_shutdown(void **state)
     cluster_await_closed(c, &c->nodes[0]);
 }
 
-/* A broker that answers each claim with "taken", right behind a hint that the task is claimable:
- * the hint was late, since another node has taken the task meanwhile. */
+/* A broker that answers each claim, or release, with a code, right behind a hint that the task is
+ * claimable: the hint was late, since another node has taken the task meanwhile. */
 static mf_broker_operations late;
 static node *hinted;
 
@@ -151,23 +151,25 @@ static void answer(void *arg)
     request->done(request);
 }
 
-static void claim_late(mf_broker *broker, mf_claims_request *request)
+static int late_code; /* what becomes of each */
+
+static void answer_late(mf_broker *broker, mf_claims_request *request)
 {
     for (size_t i = 0; i < request->count; i++) {
         const char *id = request->claims[i]->id;
         mf__offers_add(hinted->consumer, &id, 1, NULL);
-        request->claims[i]->result = MF_ETAKEN;
+        request->claims[i]->result = late_code;
     }
     request->request.error.code = MF_OK;
     mf_loop_post(broker->loop, answer, &request->request);
 }
 
-/* What was handed over and then offered again by a late hint has left: the drain goes on. */
-static void drain_with_a_late_hint(void **state)
+/* Node a drains its three tasks, which nobody else takes, on such a broker. */
+static void drain_late(cluster *c, int code, bool release)
 {
-    cluster *c = *state;
     mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
 
+    late_code = code;
     options.balancer = mf_balancer_resource(mf_report_memory, NULL, 1, 2); /* it is always full */
     join(c, 1);
     submit(c, 3);
@@ -176,13 +178,34 @@ static void drain_with_a_late_hint(void **state)
     cluster_run_ms(c, 1000);
     hinted = &c->nodes[0];
     late = *hinted->broker->operations;
-    late.claim = claim_late;
+    if (release)
+        late.release = answer_late;
+    else
+        late.claim = answer_late;
     hinted->broker->operations = &late;
     mf_consumer_drain(hinted->consumer);
     cluster_run_ms(c, 60000);
     assert_int_equal(hinted->running, 0);
     assert_true(cluster_traced(c, "a drained"));
     assert_int_equal(cluster_statistics(hinted).handed_over, 3);
+}
+
+/* What was handed over and then offered again by a late hint has left: the drain goes on. */
+static void drain_with_a_late_hint(void **state)
+{
+    drain_late(*state, MF_ETAKEN, false);
+}
+
+/* So has what cannot be claimed back since its record is damaged. */
+static void drain_of_damaged_tasks(void **state)
+{
+    drain_late(*state, MF_EDAMAGED, false);
+}
+
+/* And what was another's already when it was given back. */
+static void drain_of_lost_tasks(void **state)
+{
+    drain_late(*state, MF_ELATE, true);
 }
 
 /* A task that is done while it is being handed over has left as well. */
@@ -352,6 +375,8 @@ int main(void)
         TEST(drain_that_nobody_heeds),
         TEST(drain_and_shutdown),
         TEST(drain_with_a_late_hint),
+        TEST(drain_of_damaged_tasks),
+        TEST(drain_of_lost_tasks),
         TEST(drain_of_a_task_that_ends),
         TEST(restart_keeps_tasks),
         TEST(restart_that_does_not_come),
