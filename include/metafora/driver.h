@@ -73,6 +73,7 @@ typedef struct mf_claim {
     uint8_t life;      /* of what was granted */
     bool repeated : 1; /* an earlier try of the request under way had no answer */
     bool counted : 1;  /* among those that the broker is known to list as ours */
+    bool refused : 1;  /* an earlier try of its ending was refused */
     struct mf_claim *next, *previous;
 } mf_claim;
 

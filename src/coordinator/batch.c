@@ -1,7 +1,11 @@
 /* Claims and endings on their way to the broker, gathered into batches.
  *
  * A batch without an answer is taken apart and its claims go back to the front of their queues, to
- * be asked again under the session's next epoch. */
+ * be asked again under the session's next epoch. An ending that is refused is asked again as well,
+ * until its lease has ended.
+ *
+ * Fairness is the one rule by which batches are sent: each kind of request that waits, those of
+ * state.c among them, has its turn. */
 #include <stdlib.h>
 
 #include "coordinator/internal.h"
@@ -83,13 +87,77 @@ static void on_claim_answer(mf_coordinator *me, mf_claim *claim, int code, int64
     me->events->granted(me->arg, claim, code);
 }
 
+static end_queue *end_queue_of(mf_coordinator *me, const mf_claim *claim)
+{
+    return claim->outcome == MF_DONE ? &me->finishing : &me->releasing;
+}
+
+/* Answered with the next pump, since no driver has anything to do with it. In no list. */
+static void forfeit(mf_coordinator *me, mf_claim *claim)
+{
+    claim->state = CLAIM_TOLD;
+    claim->result = claim->life == CLAIM_LOST ? MF_ELATE
+                    : claim->refused          ? MF_EREFUSED
+                                              : MF_EUNREACHABLE;
+    mf__claims_append(&me->forfeited, claim);
+    mf_defer(me->loop, &me->pump_call);
+}
+
+static void on_end_answered(mf_coordinator *me, mf_claim *claim, int code)
+{
+    if (claim->refused)
+        end_queue_of(me, claim)->refusals = 0;
+    claim->repeated = claim->refused = false;
+    mf__lease_end(me, claim, code);
+}
+
+/* Many that are refused together are asked again together. */
+static void on_end_refused(mf_coordinator *me, mf_claim *claim, int code)
+{
+    end_queue *queue = end_queue_of(me, claim);
+
+    if (!claim->refused)
+        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "task %s: its ending is refused: %s",
+               claim->id, mf_strerror(code));
+    claim->refused = true;
+    if (claim->life >= CLAIM_OVER) {
+        forfeit(me, claim);
+        return;
+    }
+    claim->state = CLAIM_REFUSED;
+    mf__claims_append(&queue->refused, claim);
+    if (queue->timer.heap_slot == 0)
+        mf_timer_start(me->loop, &queue->timer,
+                       mf_loop_now_us(me->loop) + mf__pause_us(me, ++queue->refusals));
+}
+
+static void put_back_refused(end_queue *queue)
+{
+    while (queue->refused.first != NULL) {
+        mf_claim *claim = queue->refused.first;
+        mf__claims_remove(&queue->refused, claim);
+        claim->state = CLAIM_ENDING;
+        mf__claims_append(&queue->waiting, claim);
+    }
+}
+
+static void ask_refused_again(void *arg)
+{
+    end_queue *queue = arg;
+
+    put_back_refused(queue);
+    mf_defer(queue->coordinator->loop, &queue->coordinator->pump_call);
+}
+
 /* The answer to a repeated ending may be that of its first try, which succeeded. */
 static void on_end_answer(mf_coordinator *me, mf_claim *claim, int code)
 {
     if (claim->repeated && (code == MF_EGONE || (code == MF_ELATE && claim->outcome == MF_RELEASE)))
         code = MF_OK;
-    claim->repeated = false;
-    mf__lease_end(me, claim, code);
+    if (code == MF_OK || code == MF_ELATE || code == MF_EGONE)
+        on_end_answered(me, claim, code);
+    else
+        on_end_refused(me, claim, code);
 }
 
 static void on_answer(batch *b, mf_claim *claim, int code)
@@ -118,7 +186,7 @@ static void ask_again(batch *b, int code)
         bool asked = claim->state == CLAIM_ASKED;
         claim->repeated |= code == MF_EUNKNOWN;
         if (!asked && is_forfeited(me, claim)) {
-            mf__claims_append(&me->forfeited, claim);
+            forfeit(me, claim);
             continue;
         }
         claim->state = asked ? CLAIM_WANTED : CLAIM_ENDING;
@@ -188,49 +256,105 @@ static void drop_forfeited(mf_coordinator *me)
     while (me->forfeited.first != NULL) {
         mf_claim *claim = me->forfeited.first;
         mf__claims_remove(&me->forfeited, claim);
-        mf__lease_end(me, claim, MF_ELATE);
+        on_end_answered(me, claim, claim->result);
     }
 }
 
-static void drop_end(mf_coordinator *me, mf_claim *claim, int code)
+static void sweep(mf_coordinator *me, claim_list *list)
 {
-    mf__claims_remove(claim->outcome == MF_DONE ? &me->finishing : &me->releasing, claim);
-    mf__lease_end(me, claim, code);
-}
-
-static void drop_late_ends(mf_coordinator *me, claim_list *queue)
-{
-    for (mf_claim *claim = queue->first, *next; claim != NULL; claim = next) {
+    for (mf_claim *claim = list->first, *next; claim != NULL; claim = next) {
         next = claim->next;
-        if (is_forfeited(me, claim))
-            drop_end(me, claim, MF_EUNREACHABLE);
+        if (!is_forfeited(me, claim))
+            continue;
+        mf__claims_remove(list, claim);
+        forfeit(me, claim);
     }
+}
+
+/* A long queue is gone through when one of the things has happened that all in it depend on, not
+ * each time. */
+static void sweep_if_wanted(mf_coordinator *me)
+{
+    if (!me->sweep)
+        return;
+    me->sweep = false;
+    sweep(me, &me->finishing.waiting);
+    sweep(me, &me->releasing.waiting);
+}
+
+void mf__batch_cut_off(mf_coordinator *me)
+{
+    me->sweep = true;
+    mf_defer(me->loop, &me->pump_call);
+}
+
+void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim)
+{
+    end_queue *queue = end_queue_of(me, claim);
+    bool refused = claim->state == CLAIM_REFUSED;
+
+    if (!refused && !(claim->state == CLAIM_ENDING && is_forfeited(me, claim)))
+        return;
+    mf__claims_remove(refused ? &queue->refused : &queue->waiting, claim);
+    forfeit(me, claim);
+}
+
+static bool send_done(mf_coordinator *me)
+{
+    return send(me, &me->finishing.waiting, CLAIM_TOLD, me->broker->operations->done);
+}
+
+static bool send_release(mf_coordinator *me)
+{
+    return send(me, &me->releasing.waiting, CLAIM_TOLD, me->broker->operations->release);
+}
+
+static bool send_claim(mf_coordinator *me)
+{
+    return send(me, &me->wanted, CLAIM_ASKED, me->broker->operations->claim);
+}
+
+/* Sends a batch of the next kind of which something waits; false: of none. */
+static bool send_next(mf_coordinator *me)
+{
+    static bool (*const kinds[])(mf_coordinator * me) = {
+        send_done, send_release, send_claim, mf__state_send_stores, mf__state_send_loads};
+    enum { COUNT = sizeof kinds / sizeof *kinds };
+
+    for (int i = 0; i < COUNT; i++) {
+        me->turn = (me->turn + 1) % COUNT;
+        if (kinds[me->turn](me))
+            return true;
+    }
+    return false;
 }
 
 static void pump(void *arg)
 {
     mf_coordinator *me = arg;
-    const mf_broker_operations *operations = me->broker->operations;
 
+    sweep_if_wanted(me);
     drop_forfeited(me);
-    if (me->claiming_stopped) {
+    if (me->claiming_stopped)
         drop_wanted(me);
-        drop_late_ends(me, &me->finishing);
-        drop_late_ends(me, &me->releasing);
-    }
-    mf__state_pump(me, batches_limit);
-    while (me->joined && me->batches < batches_limit)
-        if (!send(me, &me->finishing, CLAIM_TOLD, operations->done) &&
-            !send(me, &me->releasing, CLAIM_TOLD, operations->release) &&
-            !send(me, &me->wanted, CLAIM_ASKED, operations->claim))
-            break;
+    while (me->joined && me->batches < batches_limit && send_next(me))
+        ;
     if (me->failed || me->closing)
         mf__batch_drop_all(me);
+}
+
+static void start_queue(mf_coordinator *me, end_queue *queue)
+{
+    queue->coordinator = me;
+    mf_timer_init(&queue->timer, ask_refused_again, queue);
 }
 
 void mf__batch_start(mf_coordinator *me)
 {
     mf_deferred_init(&me->pump_call, pump, me);
+    start_queue(me, &me->finishing);
+    start_queue(me, &me->releasing);
+    mf__state_start(me);
 }
 
 void mf__coordinator_claim(mf_coordinator *me, mf_claim *claim)
@@ -242,25 +366,31 @@ void mf__coordinator_claim(mf_coordinator *me, mf_claim *claim)
 
 void mf__coordinator_end(mf_coordinator *me, mf_claim *claim, mf_outcome outcome)
 {
-    claim_list *queue = outcome == MF_DONE ? &me->finishing : &me->releasing;
-    bool forfeited = is_forfeited(me, claim);
-
-    claim->state = forfeited ? CLAIM_TOLD : CLAIM_ENDING;
     claim->outcome = (uint8_t)outcome;
-    mf__claims_append(forfeited ? &me->forfeited : queue, claim);
+    if (is_forfeited(me, claim)) {
+        forfeit(me, claim);
+        return;
+    }
+    claim->state = CLAIM_ENDING;
+    mf__claims_append(&end_queue_of(me, claim)->waiting, claim);
     mf_defer(me->loop, &me->pump_call);
 }
 
 void mf__coordinator_stop_claiming(mf_coordinator *me)
 {
     me->claiming_stopped = true;
-    mf_defer(me->loop, &me->pump_call);
+    mf__batch_cut_off(me);
 }
 
-void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim)
+static void drop_ends(mf_coordinator *me, end_queue *queue)
 {
-    if (claim->state == CLAIM_ENDING && is_forfeited(me, claim))
-        mf_defer(me->loop, &me->pump_call);
+    put_back_refused(queue);
+    mf_timer_stop(me->loop, &queue->timer);
+    while (queue->waiting.first != NULL) {
+        mf_claim *claim = queue->waiting.first;
+        mf__claims_remove(&queue->waiting, claim);
+        on_end_answered(me, claim, MF_EUNREACHABLE);
+    }
 }
 
 void mf__batch_drop_all(mf_coordinator *me)
@@ -268,8 +398,6 @@ void mf__batch_drop_all(mf_coordinator *me)
     drop_wanted(me);
     drop_forfeited(me);
     mf__state_drop_all(me);
-    while (me->finishing.first != NULL)
-        drop_end(me, me->finishing.first, MF_EUNREACHABLE);
-    while (me->releasing.first != NULL)
-        drop_end(me, me->releasing.first, MF_EUNREACHABLE);
+    drop_ends(me, &me->finishing);
+    drop_ends(me, &me->releasing);
 }

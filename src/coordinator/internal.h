@@ -4,8 +4,17 @@
 
 #include "coordinator/coordinator.h"
 
-/* A claim's way: wanted -> asked -> held -> ending -> told. */
-enum claim_state { CLAIM_IDLE, CLAIM_WANTED, CLAIM_ASKED, CLAIM_HELD, CLAIM_ENDING, CLAIM_TOLD };
+/* A claim's way: wanted -> asked -> held -> ending -> told; if that was refused for a reason that
+ * may pass, after a while ending again. */
+enum claim_state {
+    CLAIM_IDLE,
+    CLAIM_WANTED,
+    CLAIM_ASKED,
+    CLAIM_HELD,
+    CLAIM_ENDING,
+    CLAIM_TOLD,
+    CLAIM_REFUSED
+};
 
 /* The life of what was granted, until it has been ended. The first two are renewed. */
 enum claim_life {
@@ -19,6 +28,15 @@ enum claim_life {
 typedef struct claim_list {
     mf_claim *first, *last;
 } claim_list;
+
+/* Endings of one kind, on their way to the broker. */
+typedef struct end_queue {
+    mf_coordinator *coordinator;
+    claim_list waiting;
+    claim_list refused; /* to be asked again when the timer fires */
+    mf_timer timer;
+    unsigned refusals; /* in a row */
+} end_queue;
 
 /* Claims that are renewed together; the driver sees its head. */
 typedef struct lease lease;
@@ -69,14 +87,19 @@ struct mf_coordinator {
     lease *filling; /* where the next grants go */
 
     /* batch.c */
-    claim_list wanted, releasing, finishing;
+    claim_list wanted;
+    end_queue releasing, finishing;
     claim_list forfeited; /* endings that need not be sent */
     bool claiming_stopped;
+    bool sweep; /* among the endings that wait may be such that need not be sent any more */
     mf_deferred pump_call;
-    size_t batches;
+    size_t batches; /* under way */
+    size_t turn;    /* the kind that sent the last one */
 
     /* state.c */
     mf__state_request *loads, *loads_last, *stores, *stores_last;
+    mf_timer stores_timer; /* runs while stores wait since one was refused */
+    unsigned store_refusals;
 
     /* reconcile.c */
     mf_timer reconcile_timer, view_timer;
@@ -114,12 +137,16 @@ void mf__claims_remove(claim_list *list, mf_claim *claim);
 void mf__batch_start(mf_coordinator *me);
 /* The lease of a claim that is being ended is over. */
 void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim);
+/* The session is not joined any more. */
+void mf__batch_cut_off(mf_coordinator *me);
 /* Answers all that has not been sent. */
 void mf__batch_drop_all(mf_coordinator *me);
 
 /* state.c */
-/* Sends what waits, as far as `limit` batches under way allow. */
-void mf__state_pump(mf_coordinator *me, size_t limit);
+void mf__state_start(mf_coordinator *me);
+/* Sends up to a batch of what waits; false: nothing was there, or no memory. */
+bool mf__state_send_stores(mf_coordinator *me);
+bool mf__state_send_loads(mf_coordinator *me);
 /* Answers all that has not been sent. */
 void mf__state_drop_all(mf_coordinator *me);
 

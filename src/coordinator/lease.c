@@ -169,9 +169,11 @@ static void on_deadline_timer(void *arg)
 
 /* Renewal. */
 
-static bool is_renewed(const mf_claim *claim)
+/* A drain waits for an ending that is refused only as long as the lease lasts. */
+static bool is_renewed(const mf_coordinator *me, const mf_claim *claim)
 {
-    return claim->life == CLAIM_FIRM || claim->life == CLAIM_EXPIRING;
+    return (claim->life == CLAIM_FIRM || claim->life == CLAIM_EXPIRING) &&
+           !(claim->refused && me->claiming_stopped);
 }
 
 /* What is renewed goes to the front, where the driver looks for it; returns how many these are. */
@@ -181,7 +183,7 @@ static size_t sort_out(lease *l)
 
     for (size_t i = 0; i < l->head.count; i++) {
         mf_claim *claim = l->head.claims[i];
-        if (!is_renewed(claim))
+        if (!is_renewed(l->coordinator, claim))
             continue;
         put(l, i, l->head.claims[count]);
         put(l, count++, claim);
@@ -225,7 +227,7 @@ static void arm_renewal(lease *l)
     int64_t deadline = INT64_MAX;
 
     for (size_t i = 0; i < l->head.count; i++)
-        if (is_renewed(l->head.claims[i]))
+        if (is_renewed(l->coordinator, l->head.claims[i]))
             deadline = earlier(deadline, l->head.claims[i]->deadline_us);
     if (deadline != INT64_MAX)
         mf_timer_start(l->coordinator->loop, &l->renew_timer,
@@ -242,7 +244,7 @@ static void prolong(lease *l, int64_t sent_us)
 
     for (size_t i = 0; i < l->renew.count; i++) {
         mf_claim *claim = l->head.claims[i];
-        if (!is_renewed(claim))
+        if (!is_renewed(me, claim))
             continue;
         set_deadline(claim, deadline);
         if (firm)
@@ -253,7 +255,7 @@ static void prolong(lease *l, int64_t sent_us)
 /* In force until its deadline: a task that is submitted anew waits for it. */
 static void tell_removed(mf_coordinator *me, mf_claim *claim)
 {
-    if (is_renewed(claim))
+    if (claim->life < CLAIM_REMOVED)
         claim->life = CLAIM_REMOVED;
     if (claim->state == CLAIM_HELD)
         me->events->lost(me->arg, claim, MF_STOP_DELETED);

@@ -168,6 +168,7 @@ static void on_join(mf_request *request)
         on_joined(me);
     } else if (!me->closing) {
         me->joined = false;
+        mf__batch_cut_off(me);
         if (request->error.code == MF_ENAMEINUSE)
             wait_for_holder(me);
         else
@@ -181,6 +182,7 @@ void mf__session_broken(mf_coordinator *me)
     if (!me->joined)
         return;
     me->joined = false;
+    mf__batch_cut_off(me);
     if (me->link_up)
         join_in(me, rejoin_pause_us);
 }
@@ -194,8 +196,10 @@ static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
     bool changed = me->link_up != up;
     me->link_up = up;
     me->link_was_up |= up;
-    if (!up)
+    if (!up) {
         me->joined = false;
+        mf__batch_cut_off(me);
+    }
     if (changed && (up ? me->told_down : me->joined_once)) {
         me->told_down = !up;
         me->events->link(me->arg, up, why);

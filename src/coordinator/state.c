@@ -2,7 +2,8 @@
  *
  * Each request holds copies of what it sends, for its task may be gone when a late answer comes. A
  * batch without an answer is asked again under the session's next epoch: both operations are
- * harmless when repeated, and a write of a claim that has ended is refused. */
+ * harmless when repeated, and a write of a claim that has ended is refused. Writes that are refused
+ * whole, for a reason that may pass, are asked again for a while. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct mf__state_request {
     char *json; /* to be stored */
     size_t length;
     bool is_load, is_sent;
+    int64_t refused_us; /* when its first try was; 0: it was not */
     char id[];
 };
 
@@ -95,6 +97,53 @@ static void ask_again(batch *b)
     }
 }
 
+/* The others wait as well: what was refused whole would be so for them. */
+static void pause_stores(mf_coordinator *me)
+{
+    if (me->stores_timer.heap_slot == 0)
+        mf_timer_start(me->loop, &me->stores_timer,
+                       mf_loop_now_us(me->loop) + mf__pause_us(me, ++me->store_refusals));
+}
+
+static void on_stores_timer(void *arg)
+{
+    mf_coordinator *me = arg;
+    mf_defer(me->loop, &me->pump_call);
+}
+
+/* Writes that were refused whole are asked again for as long as a lease lasts; the claims are
+ * renewed meanwhile. The batch keeps those for which that is over. */
+static void ask_refused_again(batch *b)
+{
+    mf_coordinator *me = b->coordinator;
+    mf__state_request *next = me->stores;
+    int64_t now = mf_loop_now_us(me->loop);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->count; i++) {
+        mf__state_request *r = b->requests[i];
+        if (r->refused_us == 0)
+            r->refused_us = now;
+        if (r->done == NULL || now - r->refused_us >= me->lease_us)
+            b->requests[kept++] = r;
+        else
+            link_before(me, r, next);
+    }
+    b->count = kept;
+    pause_stores(me);
+}
+
+static void on_refused(batch *b, const mf_error *why)
+{
+    mf_coordinator *me = b->coordinator;
+
+    mf_log(me->loop, MF_LOG_ERROR, "coordinator", "states of %zu tasks not %s: %s", b->count,
+           b->is_load ? "read" : "written", why->text);
+    if (!b->is_load && !me->failed && !me->closing)
+        ask_refused_again(b);
+    answer_all(b, why->code);
+}
+
 static void on_batch(mf_request *request)
 {
     batch *b = (batch *)request;
@@ -106,11 +155,12 @@ static void on_batch(mf_request *request)
     if (mf_error_is_transient(code) && !me->failed && !me->closing) {
         mf__session_broken(me);
         ask_again(b);
+    } else if (code != MF_OK) {
+        on_refused(b, &request->error);
     } else {
-        if (code != MF_OK)
-            mf_log(me->loop, MF_LOG_ERROR, "coordinator", "states of %zu tasks not %s: %s",
-                   b->count, b->is_load ? "read" : "written", request->error.text);
-        answer_all(b, code);
+        if (!b->is_load)
+            me->store_refusals = 0;
+        answer_all(b, MF_OK);
     }
     free(b);
     mf_defer(me->loop, &me->pump_call);
@@ -167,7 +217,6 @@ static void send(batch *b)
     }
 }
 
-/* Sends up to a batch of what waits; false: nothing was there, or no memory. */
 static bool send_some(mf_coordinator *me, bool is_load)
 {
     mf__state_request *const *first = is_load ? &me->loads : &me->stores;
@@ -188,18 +237,26 @@ static bool send_some(mf_coordinator *me, bool is_load)
     return true;
 }
 
-/* Writes before reads: a task that is waiting to end ends sooner. */
-void mf__state_pump(mf_coordinator *me, size_t limit)
+bool mf__state_send_stores(mf_coordinator *me)
 {
-    while (me->joined && me->batches < limit)
-        if (!send_some(me, false) && !send_some(me, true))
-            break;
+    return me->stores_timer.heap_slot == 0 && send_some(me, false);
+}
+
+bool mf__state_send_loads(mf_coordinator *me)
+{
+    return send_some(me, true);
+}
+
+void mf__state_start(mf_coordinator *me)
+{
+    mf_timer_init(&me->stores_timer, on_stores_timer, me);
 }
 
 void mf__state_drop_all(mf_coordinator *me)
 {
     mf__state_request *r;
 
+    mf_timer_stop(me->loop, &me->stores_timer);
     while ((r = me->stores != NULL ? me->stores : me->loads) != NULL) {
         unlink_request(me, r);
         answer(r, MF_EUNREACHABLE, NULL, 0);

@@ -164,13 +164,28 @@ static void test_load_refused(void **state)
     assert_string_equal(state_now(), "{\"state\":\"paused\"}");
 }
 
-/* A node that may not write states gives the task back in the state that the broker has. */
-static void test_store_refused(void **state)
+/* A write that is refused once is made a moment later. */
+static void test_store_refused_once(void **state)
 {
     (void)state;
     join(MF_EREFUSED, 0, 1);
     cluster_submit_one(c, "t", NULL);
-    cluster_run_ms(c, RELEASE_PAUSE_MS - 1000);
+    cluster_run_ms(c, 200);
+    assert_string_equal(state_now(), "{\"state\":\"paused\"}");
+    cluster_run_ms(c, 60000);
+    assert_int_equal(runs, 1);
+}
+
+/* A node that may not write states for longer than a lease gives the task back in the state that
+ * the broker has. */
+static void test_store_refused(void **state)
+{
+    (void)state;
+    join(MF_EREFUSED, 0, 1000);
+    cluster_submit_one(c, "t", NULL);
+    cluster_run_ms(c, 18000);
+    refuse.stores = 0;
+    cluster_run_ms(c, RELEASE_PAUSE_MS - 4000);
     assert_int_equal(runs, 1);
     assert_string_equal(state_now(), "none");
     cluster_run_ms(c, RELEASE_PAUSE_MS);
@@ -196,9 +211,9 @@ static void test_shutdown_while_stuck(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAILURE_TEST(test_load_unanswered),      FAILURE_TEST(test_store_unanswered),
-        FAILURE_TEST(test_load_refused),         FAILURE_TEST(test_store_refused),
-        FAILURE_TEST(test_shutdown_while_stuck),
+        FAILURE_TEST(test_load_unanswered), FAILURE_TEST(test_store_unanswered),
+        FAILURE_TEST(test_load_refused),    FAILURE_TEST(test_store_refused_once),
+        FAILURE_TEST(test_store_refused),   FAILURE_TEST(test_shutdown_while_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
