@@ -1,5 +1,9 @@
-/* The contract suite on the in-process broker. */
+/* The contract suite on the in-process broker, with a link before it that can be troubled. */
+#include "embedded_link.h"
 #include "fixture.h"
+
+/* What consumers open by a URL. */
+const mf_driver *const mf_linked_driver = &embedded_link_driver;
 
 static bool start(fixture *me)
 {
@@ -18,16 +22,45 @@ static const char *url(fixture *me)
     return "embedded://contract";
 }
 
+static const char *link_url(fixture *me)
+{
+    (void)me;
+    return "troubled://contract";
+}
+
+static void set_link(fixture *me, link_state state)
+{
+    (void)me;
+    switch (state) {
+    case LINK_PASS:
+        embedded_link_set(EMBEDDED_PASS);
+        break;
+    case LINK_CUT:
+        embedded_link_cut();
+        break;
+    case LINK_SILENT:
+        embedded_link_set(EMBEDDED_SILENT);
+        break;
+    case LINK_LOSE_REPLIES:
+        embedded_link_set(EMBEDDED_LOSE_REPLIES);
+        break;
+    }
+}
+
+static void heal(fixture *me)
+{
+    set_link(me, LINK_PASS);
+}
+
 int main(int argc, char **argv)
 {
     fixture embedded = {
         .name = "embedded",
-        .driver = &mf_embedded_driver,
+        .driver = &embedded_link_driver,
         .lease_ms = 600,
         .expiry_slack_ms = 20,
-        .abilities = NEEDS_STATES | NEEDS_HELD,
-        .lacks = {{NEEDS_LINK, "there is no link between an in-process broker and its user"},
-                  {NEEDS_SERVER, "the broker is no process of its own"},
+        .abilities = NEEDS_STATES | NEEDS_LINK | NEEDS_HELD,
+        .lacks = {{NEEDS_SERVER, "the broker is no process of its own"},
                   {NEEDS_PERSISTENCE, "the store lives as long as a handle on it"},
                   {NEEDS_SCRIPTS, "there are no scripts"},
                   {NEEDS_HINT_CUT, "hints have no connection"},
@@ -36,7 +69,9 @@ int main(int argc, char **argv)
         .start = start,
         .stop = stop,
         .url = url,
-        .link_url = url,
+        .link_url = link_url,
+        .heal = heal,
+        .set_link = set_link,
     };
     return contract_run(&embedded, argc > 1 ? argv[1] : NULL);
 }
