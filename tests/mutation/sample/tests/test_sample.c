@@ -2,8 +2,8 @@
 
 int main(void)
 {
-    return at_most(3, 5) == 3 && at_most(7, 5) == 5 && digits(1000) == 4 && is_digit(9) &&
-                   !is_digit(10)
-               ? 0
-               : 1;
+    bool cut = at_most(3, 5) == 3 && at_most(7, 5) == 5;
+    bool counted = digits(1000) == 4 && is_digit(9) && !is_digit(10);
+
+    return cut && counted ? 0 : 1;
 }
