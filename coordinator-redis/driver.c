@@ -416,8 +416,9 @@ static int redis_open(mf_broker **out, const char *url, const mf_broker_options 
     return code;
 }
 
-static const char *const schemes[] = {"redis",          "rediss", "redis+cluster",
-                                      "rediss+cluster", "unix",   NULL};
+static const char *const schemes[] = {
+    "redis",           "rediss",        "unix",           "redis+sentinel",
+    "rediss+sentinel", "redis+cluster", "rediss+cluster", NULL};
 
 const mf_driver mf_redis_driver = {
     .version = MF_DRIVER_VERSION,
