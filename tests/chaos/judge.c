@@ -107,7 +107,9 @@ static void judge_final(bench *b, const docket *d)
         return;
     for (size_t i = 0; i < d->count; i++) {
         const history_life *life = &d->lives[i];
-        if (life->alive_us > task->gone_us && judge_may_be_lost(b, task->gone_us, life->alive_us))
+        if (life->alive_us > task->gone_us &&
+            (judge_may_be_lost(b, task->gone_us, life->alive_us) ||
+             judge_claim_may_be_lost(b, life->node, life->alive_us)))
             continue;
         if (life->started_us > task->gone_us)
             judge_violate(b, d->number, life->started_us, "final: started on %s after it was gone",
