@@ -220,6 +220,7 @@ static void read_renew(mf_redis *redis, mf_request *head, const mf_value *answer
 static const mf_operation renew_operation = {
     .what = "renew",
     .script = &mf__script_renew,
+    .replicated = true,
     .write = write_renew,
     .read = read_renew,
 };
@@ -275,6 +276,7 @@ static const mf_operation release_operation = {
     .what = "release",
     .script = &mf__script_release,
     .ordered = true,
+    .replicated = true,
     .write = write_ending,
     .read = read_ending,
 };
@@ -283,6 +285,7 @@ static const mf_operation done_operation = {
     .what = "done",
     .script = &mf__script_done,
     .ordered = true,
+    .replicated = true,
     .write = write_ending,
     .read = read_ending,
 };

@@ -67,6 +67,8 @@ static void on_master(const mf_endpoint *master, void *arg)
     mf_error_set(&why, MF_EUNREACHABLE, "%s: %s is the master now", mf__link_peer(redis->link),
                  host);
     (void)mf__link_direct(redis->link, &redis->server, &why);
+    if (redis->confirm.link != NULL)
+        (void)mf__link_direct(redis->confirm.link, &redis->server, &why);
     mf__hints_direct(redis, &redis->server, &why);
 }
 
@@ -116,6 +118,7 @@ static void on_close(void *arg)
     if (redis->sentinels != NULL)
         mf__sentinels_close(redis->sentinels);
     mf__link_close(redis->link);
+    mf__confirm_close(redis);
     mf__hints_clear(redis);
     mf__nodes_stop(redis);
     mf__reaper_stop(redis);
@@ -380,6 +383,17 @@ static void init(mf_redis *redis, mf_loop *loop)
     mf__reaper_init(redis);
 }
 
+static int open_confirm(mf_redis *redis, mf_error *error)
+{
+    int code = mf__confirm_open(redis, error);
+
+    if (code != MF_OK && redis->sentinels != NULL)
+        mf__sentinels_close(redis->sentinels);
+    if (code != MF_OK)
+        mf__link_close(redis->link);
+    return code;
+}
+
 static int open_sentinels(mf_redis *redis, mf_error *error)
 {
     int code = mf__sentinels_open(&redis->sentinels, redis->broker.loop, &redis->sentinel_settings,
@@ -409,6 +423,8 @@ static int redis_open(mf_broker **out, const char *url, const mf_broker_options 
         code = mf__link_open(&redis->link, loop, &redis->settings, &link_events, redis, error);
     if (code == MF_OK && redis->sentinel_settings.master != NULL)
         code = open_sentinels(redis, error);
+    if (code == MF_OK)
+        code = open_confirm(redis, error);
     if (code == MF_OK)
         *out = &redis->broker;
     else

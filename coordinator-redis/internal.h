@@ -22,7 +22,7 @@ typedef struct mf_operation {
      * it. Then later requests, already under way, may overtake it. Those that others must not
      * overtake are always sent as text. */
     bool ordered;
-    bool replicated; /* to be followed by WAIT, when replicas must confirm */
+    bool replicated; /* answered when enough replicas have confirmed it, where that is asked for */
     /* Adds the parts: of a script its keys and arguments. */
     void (*write)(mf_redis *redis, mf_request *request);
     /* Reads an answer that is no error into the request and sets error.code. */
@@ -50,6 +50,7 @@ typedef enum mf_key {
     MF_KEY_MAIL,
     MF_KEY_CRASHES,
     MF_KEY_ASIDE,
+    MF_KEY_CONFIRMED,
     MF_KEY_HINTS, /* a channel */
     MF_KEY_COUNT
 } mf_key;
@@ -115,6 +116,19 @@ typedef struct mf_reaper {
     size_t limit;     /* of sessions a look */
 } mf_reaper;
 
+/* Waits for replicas. */
+typedef struct mf_confirm {
+    mf_link *link;            /* NULL: none have to confirm */
+    mf_request_list answered; /* for the next round */
+    mf_request_list round;    /* of the one under way */
+    bool asking;              /* one is under way */
+    bool wrote, refused;      /* its write was answered, by an error */
+    int64_t short_since_us;   /* since when too few have confirmed; 0: enough have */
+    int64_t logged_us;
+    unsigned shortfalls; /* since */
+    mf_timer timer;
+} mf_confirm;
+
 struct mf_redis {
     mf_broker broker; /* first */
     mf_link_settings settings;
@@ -147,7 +161,7 @@ struct mf_redis {
     mf_deferred finish;
     mf_parts parts, head;
     size_t key_parts; /* of the parts written so far, those that are keys */
-    bool confirming;  /* the first of `sent` was answered, and waits for replicas */
+    mf_confirm confirm;
 
     mf_hints hints;
     mf_nodes nodes;
@@ -240,6 +254,16 @@ void mf__hints_tell_node(mf_redis *redis, const char *token, const mf_node *node
 void mf__hints_direct(mf_redis *redis, const mf_endpoint *server, const mf_error *why);
 /* Leaves a server that is another than the one that requests go to. */
 void mf__hints_follow(mf_redis *redis);
+
+/* Replicas (confirm.c). */
+
+int mf__confirm_open(mf_redis *redis, mf_error *error);
+void mf__confirm_close(mf_redis *redis);
+/* Calls a request that was answered back when enough replicas have confirmed it, or fails it with
+ * MF_EUNKNOWN. */
+void mf__confirm(mf_redis *redis, mf_request *request);
+/* Fails all that wait: it is not known what has become of them. */
+void mf__confirm_fail(mf_redis *redis, int code, const char *text);
 
 /* Nodes (nodes.c). */
 

@@ -179,6 +179,17 @@ static void on_up(mf_connection *connection, void *arg)
     }
 }
 
+static void warn_of_writes_alone(mf_link *link, const char *info)
+{
+    if (link->settings->warned_alone || !mf__server_writes_alone(info))
+        return;
+    link->settings->warned_alone = true;
+    mf_log(link->loop, MF_LOG_WARN, "redis",
+           "%s: has replicas and no min-replicas-to-write: after a failover it goes on for those "
+           "that still reach it",
+           mf__connection_peer(link->connection));
+}
+
 static int check_info(mf_link *link, const mf_value *value, mf_error *error)
 {
     const char *peer = mf__connection_peer(link->connection);
@@ -186,6 +197,7 @@ static int check_info(mf_link *link, const mf_value *value, mf_error *error)
     if (value->type != MF_VALUE_STRING)
         return mf_error_set(error, MF_EPROTO, "%s: does not answer as Redis does", peer);
     link->no_aof = !mf__server_has_aof(value->text);
+    warn_of_writes_alone(link, value->text);
     mf__server_run_id(value->text, link->run_id, sizeof link->run_id);
     /* Of a cluster's nodes TYPE tells more: a replica answers it with where its master is. */
     return mf__server_check(value->text, !link->settings->cluster, peer, error);

@@ -22,7 +22,8 @@ typedef struct mf_link_settings {
     const char *client_name; /* without spaces */
     const char *tasks_key;   /* a key of the namespace, to see that this server serves it */
     int reply_timeout_ms;
-    bool warned; /* that the server does not keep its data */
+    bool warned;       /* that the server does not keep its data */
+    bool warned_alone; /* that it takes writes without its replicas */
 } mf_link_settings;
 
 /* None is called from inside a function of the link. */

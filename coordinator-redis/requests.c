@@ -12,7 +12,6 @@ enum {
     AS_TEXT = 1,       /* in request->tag: its script goes as text */
     AGAIN = 2,         /* it was not executed and is to be sent again */
     WAIT_FOR_MOVE = 4, /* the same, but not at once */
-    CONFIRM_MS = 500,  /* at most, for replicas */
     DAMAGE_LINES = 20, /* a minute */
     DAMAGE_US = 60000000,
 };
@@ -130,15 +129,6 @@ static bool is_confirmed(const mf_redis *redis, const mf_operation *operation)
     return operation->replicated && redis->wait_replicas > 0;
 }
 
-static int send_wait(mf_redis *redis)
-{
-    mf__parts_clear(&redis->parts);
-    mf__redis_text(redis, "WAIT");
-    mf__redis_number(redis, redis->wait_replicas);
-    mf__redis_number(redis, CONFIRM_MS);
-    return mf__link_send(redis->link, &(mf_parts){0}, &redis->parts, 1);
-}
-
 static void send_now(mf_redis *redis, mf_request *request)
 {
     const mf_operation *operation = request->driver;
@@ -155,11 +145,6 @@ static void send_now(mf_redis *redis, mf_request *request)
         return;
     }
     append(&redis->sent, request);
-    if (is_confirmed(redis, operation) && send_wait(redis) != MF_OK) {
-        mf_error why;
-        mf_error_set(&why, MF_ENOMEM, "redis: out of memory");
-        mf__link_fail(redis->link, &why);
-    }
 }
 
 bool mf__redis_waits(const mf_redis *redis)
@@ -254,19 +239,9 @@ void mf__redis_send_moving(void *arg)
     }
 }
 
-static void discard(mf_redis *redis, mf_request *request)
-{
-    const mf_operation *operation = request->driver;
-
-    if (request->error.code == MF_OK && operation->discard != NULL)
-        operation->discard(redis, request);
-}
-
 void mf__redis_fail_sent(mf_redis *redis, int code, const char *text)
 {
-    if (redis->confirming)
-        discard(redis, redis->sent.first);
-    redis->confirming = false;
+    mf__confirm_fail(redis, code, text);
     while (redis->sent.first != NULL)
         mf__redis_finish_later(redis, take_first(&redis->sent), code, text);
     stop_moving(redis, code == MF_EUNKNOWN ? MF_EUNREACHABLE : code, text);
@@ -324,7 +299,10 @@ static void complete(mf_redis *redis)
     if (redis->moving.first == NULL)
         redis->moving_since_us = 0;
     if ((request->tag & AGAIN) == 0) {
-        request->done(request);
+        if (request->error.code == MF_OK && is_confirmed(redis, request->driver))
+            mf__confirm(redis, request);
+        else
+            request->done(request);
         return;
     }
     request->tag &= ~AGAIN;
@@ -332,23 +310,6 @@ static void complete(mf_redis *redis)
         send_now(redis, request);
     else
         mf__redis_finish_later(redis, request, MF_EUNREACHABLE, being_dropped);
-}
-
-static void take_confirmation(mf_redis *redis, const mf_value *value)
-{
-    mf_request *request = redis->sent.first;
-    uint64_t replicas = 0;
-
-    redis->confirming = false;
-    if ((request->tag & AGAIN) == 0 && request->error.code == MF_OK &&
-        (!mf__value_number(value, &replicas) || replicas < (uint64_t)redis->wait_replicas)) {
-        discard(redis, request);
-        mf_error_set(&request->error, MF_EUNKNOWN,
-                     "%s: %s: confirmed by %llu of %d replicas (wait_replicas)",
-                     mf__link_peer(redis->link), ((const mf_operation *)request->driver)->what,
-                     (unsigned long long)replicas, redis->wait_replicas);
-    }
-    complete(redis);
 }
 
 bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg)
@@ -364,10 +325,6 @@ bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg)
         return false;
     }
     const mf_operation *operation = request->driver;
-    if (redis->confirming) {
-        take_confirmation(redis, value);
-        return true;
-    }
     if (is_unknown_script(request, value)) {
         request->tag |= AS_TEXT | AGAIN;
     } else if (value->type == MF_VALUE_ERROR) {
@@ -376,10 +333,7 @@ bool mf__redis_reply(mf_link *link, const mf_value *value, void *arg)
     } else {
         operation->read(redis, request, value);
     }
-    if (is_confirmed(redis, operation))
-        redis->confirming = true;
-    else
-        complete(redis);
+    complete(redis);
     return true;
 }
 

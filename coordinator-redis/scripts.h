@@ -18,6 +18,7 @@ typedef struct mf_script {
 
 extern const mf_script mf__script_claim;
 extern const mf_script mf__script_claimable;
+extern const mf_script mf__script_confirm;
 extern const mf_script mf__script_done;
 extern const mf_script mf__script_forget;
 extern const mf_script mf__script_join;

@@ -41,6 +41,16 @@ void mf__server_run_id(const char *info, char *out, size_t size)
     find_field(out, size, info, "run_id");
 }
 
+/* The number of good replicas is told only where min-replicas-to-write asks for some. */
+bool mf__server_writes_alone(const char *info)
+{
+    char replicas[16], good[16];
+
+    find_field(replicas, sizeof replicas, info, "connected_slaves");
+    find_field(good, sizeof good, info, "min_slaves_good_slaves");
+    return atoi(replicas) > 0 && *good == '\0';
+}
+
 int mf__server_check(const char *info, bool master, const char *peer, mf_error *error)
 {
     char text[64];

@@ -15,6 +15,9 @@ int mf__server_check(const char *info, bool master, const char *peer, mf_error *
 /* What INFO says that the server's process is; empty: it does not. */
 void mf__server_run_id(const char *info, char *out, size_t size);
 
+/* True when INFO says that the server has replicas, and takes writes also without them. */
+bool mf__server_writes_alone(const char *info);
+
 /* True when INFO says that an append-only file is kept. */
 bool mf__server_has_aof(const char *info);
 

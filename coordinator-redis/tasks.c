@@ -97,6 +97,7 @@ static const mf_operation remove_operation = {
     .what = "remove",
     .script = &mf__script_remove,
     .ordered = true,
+    .replicated = true,
     .write = write_remove,
     .read = read_remove,
 };

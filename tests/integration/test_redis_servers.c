@@ -254,8 +254,8 @@ static void test_failover_loses_claims(void **state)
     assert_true(claim.fence > lost);
 }
 
-/* wait_replicas: what too few replicas have confirmed is unknown; with enough of them it is done.
- */
+/* wait_replicas: what too few replicas have confirmed is unknown, and said and logged so; with
+ * enough of them it is done. */
 static void test_wait_replicas(void **state)
 {
     redis_link *f = *state;
@@ -263,11 +263,13 @@ static void test_wait_replicas(void **state)
 
     redis_link_start(f, "repl-diskless-sync-delay 0\n", NULL);
     f->options.wait_replicas = 1;
+    f->options.reply_timeout_ms = 500;
     redis_link_join(f, f->server->url);
     assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNKNOWN);
     redis_link_assert_says(f, "confirmed by 0 of 1 replicas");
     assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_EUNKNOWN);
     assert_null(claim.properties);
+    assert_int_equal(redis_link_logged(f, "confirmed by 0 of 1 replicas"), 1);
     redis_server_do(f->server, "SCRIPT FLUSH");
     make_replica(f);
     while (redis_server_info(f->server, "connected_slaves") == 0 ||
@@ -276,7 +278,39 @@ static void test_wait_replicas(void **state)
     assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_OK);
     assert_string_equal(claim.properties, "{}");
     free(claim.properties);
+    assert_int_equal(driver_renew_one(&f->handle, &f->session, &claim), MF_OK);
     assert_int_equal(driver_done(&f->handle, &f->session, &claim), MF_OK);
+    assert_int_equal(f->handle.downs, 0);
+}
+
+/* While a replica does not answer, renewals and endings are not answered either, all else is. When
+ * it is back within the time of a reply all of them are, and nothing was lost. */
+static void test_wait_holds_up_nothing(void **state)
+{
+    redis_link *f = *state;
+    driver_pending renewed;
+    mf_claim claims[2] = {{.id = "x"}, {.id = "y"}};
+
+    redis_link_start(f, "repl-diskless-sync-delay 0\n", NULL);
+    make_replica(f);
+    while (!redis_server_says(f->other, "master_link_status", "up"))
+        driver_run_ms(&(driver_handle){.loop = f->loop}, 20);
+    f->options.wait_replicas = 1;
+    f->options.reply_timeout_ms = 8000;
+    redis_link_join(f, f->server->url);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->handle, &f->session, &claims[0]), MF_OK);
+    redis_server_pause(f->other);
+    driver_begin(&f->handle, &renewed, f->handle.broker->operations->done, &f->session, &claims[0]);
+    driver_run_ms(&f->handle, 1500);
+    assert_int_equal(renewed.answered, 0);
+    int64_t start_ms = clock_ms();
+    assert_int_equal(driver_count_tasks(&f->handle, NULL), 0);
+    assert_true(clock_ms() - start_ms < 500);
+    redis_server_resume(f->other);
+    driver_await(&f->handle, &renewed.answered, 1);
+    assert_int_equal(renewed.request.request.error.code, MF_OK);
+    assert_int_equal(f->handle.downs, 0);
 }
 
 /* A server that is fit by all it says and refuses every write is not asked again at once: the
@@ -335,6 +369,8 @@ int main(void)
                                         redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_refused_writes, redis_link_setup, redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_too_many_clients, redis_link_setup,
+                                        redis_link_teardown),
+        cmocka_unit_test_setup_teardown(test_wait_holds_up_nothing, redis_link_setup,
                                         redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_wait_replicas, redis_link_setup, redis_link_teardown),
     };
