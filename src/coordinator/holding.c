@@ -187,7 +187,8 @@ void mf__holding_compare(mf_coordinator *me, uint64_t listed)
 {
     mf__holding *held = &me->held;
 
-    if (listed == MF_HELD_UNKNOWN || me->events->holds == NULL || held->comparing)
+    if (listed == MF_HELD_UNKNOWN || me->broker->operations->held == NULL ||
+        me->events->holds == NULL || held->comparing)
         return;
     if (listed <= held->count) {
         held->explained = 0; /* what is missing there, renewals tell */
