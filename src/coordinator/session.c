@@ -355,5 +355,7 @@ void mf__coordinator_close(mf_coordinator *me)
     mf__batch_drop_all(me);
     if (me->joined)
         leave(me);
+    else if (me->joined_once && me->link_up && !me->joining && !me->failed)
+        send_join(me); /* a request was overtaken: join anew, to leave */
     mf__request_came_back(me);
 }
