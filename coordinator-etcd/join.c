@@ -308,8 +308,18 @@ static void read_node(mf_op *op)
 
 static void on_granted(mf_op *op)
 {
+    op->rescue = NULL;
     op->session->lease = ((join_op *)op)->lease;
     read_node(op);
+}
+
+/* An etcd whose space is used up will have some again: a node that starts waits for it. */
+static bool has_no_space(mf_op *op, const mf_error *error)
+{
+    if (op->rpc.grpc != MF_GRPC_RESOURCE_EXHAUSTED)
+        return false;
+    mf__op_fail(op, MF_EUNREACHABLE, "join: %s", error->text);
+    return true;
 }
 
 static void grant(mf_op *op)
@@ -320,6 +330,7 @@ static void grant(mf_op *op)
     etcd__lease_grant_request__init(request);
     request->id = join->lease = mf__lease_new_id(op->etcd);
     request->ttl = mf__lease_seconds(join->request->session->lease_ms);
+    op->rescue = has_no_space;
     mf__op_call(op, &mf__method_grant, &request->base, on_granted);
 }
 

@@ -78,6 +78,7 @@ struct mf_coordinator {
     int holder_renewals; /* seen */
     int64_t session_sent_us;
     double told_weight; /* with the last join */
+    unsigned breaks;    /* since the last renewal, with the link up */
     bool link_up, link_was_up, told_down, joined, joined_once, joining, renewing_session, left;
     bool failed, closing;
     size_t in_flight; /* requests that the driver has */

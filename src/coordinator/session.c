@@ -10,7 +10,6 @@ static const int64_t holder_poll_us = 1000000;
 /* By so much a session's lapse may seem to move without having been renewed: clocks differ. */
 static const int64_t holder_slack_us = 200000;
 static const int holder_renewals_of_life = 2;
-static const int64_t rejoin_pause_us = 50000;
 static const int64_t refused_pause_us = 1000000;
 
 static void fail(mf_coordinator *me, const mf_error *why)
@@ -68,6 +67,13 @@ static void join_in(mf_coordinator *me, int64_t pause_us)
                    mf_loop_now_us(me->loop) + mf__jitter(me->loop, pause_us));
 }
 
+/* A broker that is there and fails is left in peace for longer each time, until it has renewed. */
+static void join_again(mf_coordinator *me)
+{
+    mf_timer_start(me->loop, &me->join_timer,
+                   mf_loop_now_us(me->loop) + mf__pause_us(me, ++me->breaks));
+}
+
 /* The name is held by a session of another process: one that goes on renewing lives, and the name
  * is refused; one that does not is the remains of a dead process, and its lapse is awaited. A
  * single renewal is no proof: it may have been under way when its process died. */
@@ -110,6 +116,12 @@ static void renew_session(mf_coordinator *me)
     me->broker->operations->renew(me->broker, &me->session_renew);
 }
 
+static void note_life(mf_coordinator *me, int64_t sent_us)
+{
+    if (sent_us > me->session_sent_us)
+        me->session_sent_us = sent_us;
+}
+
 static void on_joined(mf_coordinator *me)
 {
     bool again = me->joined;
@@ -117,7 +129,7 @@ static void on_joined(mf_coordinator *me)
     me->joined = true;
     me->holder[0] = '\0';
     me->join.takeover = false;
-    mf__session_was_renewed(me, me->join.request.sent_us);
+    note_life(me, me->join.request.sent_us);
     tell_weight(me);
     if (again)
         return;
@@ -132,11 +144,20 @@ static void on_joined(mf_coordinator *me)
     mf__reconcile_all(me);
 }
 
+/* Told the first time, the second, the fourth, and so on. */
+static void join_failed_again(mf_coordinator *me, const mf_error *why)
+{
+    join_again(me);
+    if ((me->breaks & (me->breaks - 1)) == 0)
+        mf_log(me->loop, MF_LOG_WARN, "coordinator", "cannot join yet, failure %u in a row: %s",
+               me->breaks, why->text);
+}
+
 static void on_join_failed(mf_coordinator *me, const mf_error *why)
 {
     if (mf_error_is_transient(why->code)) {
         if (me->link_up)
-            join_in(me, rejoin_pause_us);
+            join_failed_again(me, why);
         else if (!me->link_was_up && !me->wait_for_broker)
             fail(me, why);
         /* else: link(up) joins */
@@ -184,7 +205,7 @@ void mf__session_broken(mf_coordinator *me)
     me->joined = false;
     mf__batch_cut_off(me);
     if (me->link_up)
-        join_in(me, rejoin_pause_us);
+        join_again(me);
 }
 
 static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
@@ -212,8 +233,8 @@ static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
 
 void mf__session_was_renewed(mf_coordinator *me, int64_t sent_us)
 {
-    if (sent_us > me->session_sent_us)
-        me->session_sent_us = sent_us;
+    me->breaks = 0;
+    note_life(me, sent_us);
 }
 
 static void on_session_renewed(mf_request *request)

@@ -457,6 +457,8 @@ static void test_no_space(void **state)
     assert_int_equal(driver_renew_one(&f->a, &f->session_a, &x), MF_OK);
     assert_int_equal(driver_done(&f->a, &f->session_a, &x), MF_OK);
     assert_int_equal(driver_release(&f->a, &f->session_a, &y), MF_OK);
+    open_at(f, &f->b, f->server->url); /* a node that starts is to try again */
+    assert_true(mf_error_is_transient(driver_join(&f->b, &f->session_b)));
 }
 
 /* A user's token that has expired is replaced without anybody noticing. */

@@ -1,4 +1,4 @@
-/* The session: how it leaves. */
+/* The session: how it leaves, and how it comes back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,6 +68,28 @@ static void closed_without_a_link(void **state)
     assert_true(s->closed);
 }
 
+/* A broker that is there but lets nobody join is asked less and less often, and the log does not
+ * fill; once a session has renewed, the next break is mended as soon as the first. */
+static void refused_again_and_again(void **state)
+{
+    stage *s = *state;
+
+    stage_hold(s, 0, 1);
+    s->broker->rules[JOIN].code = s->broker->rules[RENEW].code = MF_EUNREACHABLE;
+    mf__coordinator_check(s->coordinator, &s->actors[0].claim);
+    stage_run_ms(s, 10000);
+    assert_in_range(s->broker->counts[JOIN], 6, 14);
+    assert_in_range(s->lines, 1, 5);
+    s->broker->rules[JOIN].code = s->broker->rules[RENEW].code = MF_OK;
+    stage_run_ms(s, 2500);
+    assert_int_equal(stage_stops(s), 1);
+    size_t joins = s->broker->counts[JOIN];
+    s->broker->rules[RENEW].code = MF_EUNREACHABLE;
+    mf__coordinator_check(s->coordinator, &s->actors[0].claim);
+    stage_run_ms(s, 100);
+    assert_in_range(s->broker->counts[JOIN] - joins, 1, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -76,6 +98,7 @@ int main(void)
         TEST(closed_when_overtaken),
         TEST(closed_during_a_join),
         TEST(closed_without_a_link),
+        TEST(refused_again_and_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
