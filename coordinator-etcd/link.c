@@ -192,11 +192,10 @@ static void note_answer(mf_rpc *rpc)
         rpc->link->answered_us = rpc->call.started_us;
 }
 
-/* No answer in time, and none to what was asked later: the member is of no use. */
-static bool is_stalled(const mf_rpc *rpc, const mf_grpc_status *status)
+/* The member is of no use: to what was asked later there was no answer either. */
+static bool has_stalled(const mf_rpc *rpc)
 {
-    return status->code == MF_GRPC_DEADLINE_EXCEEDED &&
-           rpc->link->answered_us <= rpc->call.started_us;
+    return rpc->link->answered_us <= rpc->call.started_us;
 }
 
 static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
@@ -214,7 +213,7 @@ static void on_finished(mf_grpc_call *call, const mf_grpc_status *status)
                 return;
             rpc->error.code = MF_EREFUSED;
         }
-        if (remedy == MF_REMEDY_RECONNECT || is_stalled(rpc, status))
+        if (remedy == MF_REMEDY_RECONNECT || (remedy == MF_REMEDY_DOUBT && has_stalled(rpc)))
             fail_with(link, &rpc->error);
     } else if (rpc->answer == NULL) {
         mf_error_set(&rpc->error, MF_EPROTO, "%s: %s: the answer is not understood",

@@ -20,6 +20,14 @@ static bool is_about_token(const mf_grpc_status *status)
     return false;
 }
 
+/* The server gives up a moment before we do, when it is asked to by the call's timeout. */
+static bool is_timeout(const mf_grpc_status *status)
+{
+    return status->code == MF_GRPC_DEADLINE_EXCEEDED ||
+           (status->code == MF_GRPC_UNKNOWN &&
+            strstr(status->message, "context deadline exceeded") != NULL);
+}
+
 static int meaning(const mf_grpc_status *status)
 {
     if (status->untouched)
@@ -50,5 +58,7 @@ mf_etcd_remedy mf__etcd_status(const mf_grpc_status *status, const char *path, m
                  mf__grpc_code_name(status->code), status->message);
     if (about_token)
         return MF_REMEDY_AUTHENTICATE;
+    if (is_timeout(status))
+        return MF_REMEDY_DOUBT;
     return status->code == MF_GRPC_UNAVAILABLE ? MF_REMEDY_RECONNECT : MF_REMEDY_NONE;
 }
