@@ -135,6 +135,7 @@ static void read_claim(mf_redis *redis, mf_request *head, const mf_value *answer
         const mf_value *item = &answer->items[i];
         claim->fence = fence;
         claim->properties = NULL;
+        claim->mark = (uint64_t)mf_loop_now_us(redis->broker.loop);
         claim->result = item->type == MF_VALUE_STRING ? read_properties(redis, claim, item)
                                                       : read_refusal(redis, claim, item);
         if (claim->result == MF_ENOMEM)
@@ -175,6 +176,18 @@ bool mf__redis_read_lost(const mf_value *items, size_t at, size_t count, mf_lost
 
 /* renew */
 
+/* A claim's mark is the steady time of its grant. What was claimed earlier has a lower fence. */
+static uint64_t survived_fence(mf_redis *redis, mf_claim *const *claims, size_t count)
+{
+    uint64_t now_us = (uint64_t)mf_loop_now_us(redis->broker.loop), fence = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (claims[i]->fence > fence &&
+            now_us - claims[i]->mark >= MF_CRASH_SURVIVAL_MS * UINT64_C(1000))
+            fence = claims[i]->fence;
+    return fence;
+}
+
 static void write_renew(mf_redis *redis, mf_request *head)
 {
     const mf_renew_request *request = (const mf_renew_request *)head;
@@ -195,7 +208,7 @@ static void write_renew(mf_redis *redis, mf_request *head)
     mf__redis_text(redis, session->node);
     mf__redis_channel(redis);
     mf__redis_id_start(redis);
-    mf__redis_number(redis, MF_CRASH_SURVIVAL_MS);
+    mf__redis_number(redis, (int64_t)survived_fence(redis, claims, request->count));
     write_fences(redis, claims, request->count);
 }
 

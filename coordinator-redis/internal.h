@@ -44,6 +44,7 @@ typedef enum mf_key {
     MF_KEY_NODES,
     MF_KEY_COUNTS,
     MF_KEY_FENCE,
+    MF_KEY_SERVER,
     MF_KEY_LATER,
     MF_KEY_STATE,
     MF_KEY_MESSAGES,

@@ -21,6 +21,8 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_NODES);
     mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
     mf__redis_key(redis, MF_KEY_COUNTS);
+    mf__redis_key(redis, MF_KEY_FENCE);
+    mf__redis_key(redis, MF_KEY_SERVER);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     mf__redis_weight(redis, session->weight);

@@ -127,6 +127,8 @@ static void write_claimable(mf_redis *redis, mf_request *head)
     size_t score = strcspn(cursor, " ");
 
     mf__redis_key(redis, MF_KEY_READY);
+    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_key(redis, MF_KEY_REMOVED);
     mf__parts_add(&redis->parts, cursor, score);
     mf__redis_text(redis, cursor[score] != '\0' ? cursor + score + 1 : "");
     mf__redis_number(redis, (int64_t)request->limit);

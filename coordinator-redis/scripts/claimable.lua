@@ -1,5 +1,5 @@
 -- A page of tasks that may be claimed, those that have waited longest first.
--- KEYS: ready.
+-- KEYS: ready, later, removed.
 -- ARGV: score and id of the last task of the page before, empty for the first page; how many.
 -- Answer: ids, then the score of the last one, empty when no page follows.
 -- include clock.lua
@@ -30,6 +30,18 @@ local function fits(last)
     return #last <= 255 and not string.find(last, '%z')
 end
 
+-- Whether the task waits for its time, or for the end of the claim on the one that was removed.
+local function waits(id)
+    local at = call('ZSCORE', KEYS[2], id) or call('ZSCORE', KEYS[3], id)
+    return at and tonumber(at) > now
+end
+
+-- Tasks that wait come last. So do others when the server's clock has gone back since they were
+-- listed: then there are more than those for later.
+local function are_others_behind()
+    return call('ZCOUNT', ready, '(' .. stamp, '+inf') > call('ZCOUNT', KEYS[2], '(' .. stamp, '+inf')
+end
+
 local from = place()
 local answer = call('ZRANGE', ready, from, from + limit - 1)
 local last = ''
@@ -40,11 +52,21 @@ end
 if #answer > 0 then
     last = call('ZSCORE', ready, answer[#answer])
     if tonumber(last) > now then
-        local due = call('ZCOUNT', ready, '-inf', stamp) - from
-        for i = #answer, due + 1, -1 do
-            answer[i] = nil
+        local due = math.max(call('ZCOUNT', ready, '-inf', stamp) - from, 0)
+        local others = are_others_behind()
+        if not others or #answer < limit then
+            last = ''
         end
-        last = ''
+        local count, shown = #answer, due
+        for i = due + 1, count do
+            local id = answer[i]
+            answer[i] = nil
+            -- The last one on the page stays, for the next page's sake.
+            if others and (i == count and last ~= '' or not waits(id)) then
+                shown = shown + 1
+                answer[shown] = id
+            end
+        end
     elseif #answer < limit then
         last = ''
     end

@@ -2,7 +2,7 @@
 -- Renews a session and some of its claims.
 -- KEYS: node, sessions, tasks, ready, held, counts, crashes, aside, then an owner key for each claim.
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
--- after how many ms a claim is no crash loop, then the fences as runs: the first place, and the fence from there on.
+-- the highest fence of claims that are old enough to be no crash loop, then the fences as runs: the first place, and the fence from there on.
 -- Answer: ms until the first session lapses, how many tasks the session holds, then for each claim
 -- that is lost its place and 1 (not the owner) or 2 (task gone).
 -- include session.lua
@@ -18,7 +18,6 @@ local owners = n > 0 and call('MGET', unpack(KEYS, fixed + 1)) or {}
 local answer, expected = { 0, 0 }, nil
 local expiry = string.format('%.0f', now + lease) -- not rewritten for replicas, as PEXPIRE is
 local change = tonumber(ARGV[run])
--- A fence is the time of its claim, or later.
 local suspects, survived, claimed = call('HLEN', KEYS[7]) > 0, {}, nil
 for i = 1, n do
     if i == change then
@@ -29,7 +28,7 @@ for i = 1, n do
     end
     if owners[i] == expected then
         call('PEXPIREAT', KEYS[fixed + i], expiry)
-        if suspects and now_us - claimed >= ARGV[7] * 1000 then
+        if suspects and claimed <= tonumber(ARGV[7]) then
             survived[#survived + 1] = string.sub(KEYS[fixed + i], from)
         end
     else

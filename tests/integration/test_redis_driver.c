@@ -127,6 +127,39 @@ static void test_fence_counter_lost(void **state)
     assert_int_equal(driver_claim(&f->a, &f->session_a, &claim), MF_EDAMAGED);
 }
 
+/* A server that has lost the last fences, and whose clock is behind that of the one which gave
+ * them, gives higher ones all the same once a session has joined there. */
+static void test_fences_of_a_slow_server(void **state)
+{
+    fixture *f = *state;
+    mf_claim claim = {.id = "x"};
+
+    assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &claim), MF_OK);
+    uint64_t lost = claim.fence + UINT64_C(3600000000); /* by a clock that is an hour ahead */
+    assert_int_equal(driver_release(&f->a, &f->session_a, &claim), MF_OK);
+    redis_server_do(f->server, "SET {t}:server 0123456789abcdef");
+    f->session_b.epoch++;
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+    assert_true(claim.fence > lost);
+    uint64_t first = claim.fence;
+    assert_int_equal(driver_release(&f->b, &f->session_b, &claim), MF_OK);
+
+    /* Again, while the counter is ahead of the clock. */
+    redis_server_do(f->server, "SET {t}:server 0123456789abcdef");
+    f->session_b.epoch++;
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+    assert_true(claim.fence > first + 1000000);
+    assert_int_equal(driver_release(&f->b, &f->session_b, &claim), MF_OK);
+    f->session_b.epoch++;
+    first = claim.fence;
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+    assert_true(claim.fence == first + 1);
+}
+
 /* A claim by its owner is answered with the old fence and a new lease. */
 static void test_claim_again(void **state)
 {
@@ -161,6 +194,27 @@ static void test_epochs(void **state)
     redis_server_do(f->server, "DEL %s", "{t}:node:node a");
     assert_int_equal(driver_release(&f->a, &f->session_a, &claim), MF_ENOSESSION);
     assert_int_equal(driver_renew(&f->a, &f->session_a), MF_ENOSESSION);
+}
+
+/* After the server's clock went back the times at which tasks were listed are in the future: they
+ * are claimable all the same, and those that were submitted for later are not. */
+static void test_clock_went_back(void **state)
+{
+    fixture *f = *state;
+    mf_item later = {.id = "later", .delay_us = 3600 * INT64_C(1000000)};
+    char id[32];
+
+    assert_int_equal(driver_submit_list(&f->a, "l", &later, 1), MF_OK);
+    driver_submit_many(&f->a, "task-", 3000);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(id, sizeof id, "task-%d", i);
+        redis_server_do(f->server, "ZADD {t}:ready XX %d%s %s", 9, "000000000000", id);
+    }
+    assert_int_equal(driver_count_claimable(&f->a), 3000);
+    mf_claim claim = {.id = "later"};
+    assert_int_equal(driver_claim(&f->a, &f->session_a, &claim), MF_ETAKEN);
+    driver_claim_many(&f->a, &f->session_a, "task-", 3000);
+    assert_int_equal(driver_count_claimable(&f->a), 0);
 }
 
 /* A late owner changes nothing, whether its token or its fence is not the owner's. */
@@ -619,8 +673,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_layout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fence_counter_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fences_of_a_slow_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_went_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owner_key_vanished, setup, teardown),
         cmocka_unit_test_setup_teardown(test_repeated_tokens, setup, teardown),
