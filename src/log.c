@@ -9,6 +9,7 @@
 #include <metafora/driver.h>
 
 #include "loop/loop.h"
+#include "utf8.h"
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "none"};
 
@@ -46,9 +47,23 @@ void mf_loop_set_log(mf_loop *loop, mf_log_fn fn, void *arg, mf_log_level level)
     pthread_mutex_unlock(&loop->lock);
 }
 
+/* Text that was cut ends with a whole character. */
+static void drop_half(char *text, size_t length)
+{
+    size_t lead = length;
+
+    while (lead > 0 && length - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+        lead--;
+    if (lead == 0)
+        return;
+    const unsigned char *at = (const unsigned char *)text + lead - 1;
+    if (*at >= 0xc0 && mf__utf8_sequence(at, (const unsigned char *)text + length) == 0)
+        text[lead - 1] = '\0';
+}
+
 void mf_log(mf_loop *loop, mf_log_level level, const char *subsystem, const char *format, ...)
 {
-    char text[1024];
+    char text[1024], line[2048];
     va_list arguments;
 
     pthread_mutex_lock(&loop->lock);
@@ -60,7 +75,10 @@ void mf_log(mf_loop *loop, mf_log_level level, const char *subsystem, const char
         return;
 
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fn(level, subsystem, text, arg);
+    if (length >= (int)sizeof text)
+        drop_half(text, sizeof text - 1);
+    mf_escape(line, sizeof line, text);
+    fn(level, subsystem, line, arg);
 }

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/show.h"
+
 int action_complain(const mf_error *error)
 {
-    fprintf(stderr, "koalemosctl: %s\n", error->text);
+    show_complaint(NULL, error->text);
     return 1;
 }
 
@@ -27,7 +29,7 @@ void action_on_items(const mf_error *error, const mf_item_result *items, size_t 
     if (error != NULL) {
         *status = action_complain(error);
     } else if (count == 1 && items[0].code != MF_OK) {
-        fprintf(stderr, "koalemosctl: %s: %s\n", items[0].id, mf_strerror(items[0].code));
+        show_complaint(items[0].id, mf_strerror(items[0].code));
         *status = 1;
     }
 }
@@ -43,10 +45,14 @@ int action_remove(const action_order *order)
 
 static void on_explained(const mf_error *error, const mf_placement *placement, void *arg)
 {
-    if (error != NULL)
+    if (error != NULL) {
         *(int *)arg = action_complain(error);
-    else
-        printf("%s: %s\n", placement->id, placement->text);
+        return;
+    }
+    show(stdout, placement->id);
+    fputs(": ", stdout);
+    show(stdout, placement->text);
+    putchar('\n');
 }
 
 int action_explain(const action_order *order)
@@ -57,6 +63,16 @@ int action_explain(const action_order *order)
     return action_finish(order, code, &error, &status);
 }
 
+static void show_task(const mf_task_record *task)
+{
+    show(stdout, task->id);
+    putchar('\t');
+    show(stdout, task->owner);
+    printf("\t%" PRIu64 "\t", task->fence);
+    show(stdout, task->code != MF_OK ? mf_strerror(task->code) : task->properties);
+    putchar('\n');
+}
+
 static void on_tasks(const mf_error *error, const mf_task_record *tasks, size_t count, bool last,
                      void *arg)
 {
@@ -65,14 +81,8 @@ static void on_tasks(const mf_error *error, const mf_task_record *tasks, size_t 
         *(int *)arg = action_complain(error);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        const mf_task_record *task = &tasks[i];
-        printf("%s\t%s\t%" PRIu64 "\t%s\n", task->id, task->owner != NULL ? task->owner : "-",
-               task->fence,
-               task->code != MF_OK        ? mf_strerror(task->code)
-               : task->properties != NULL ? task->properties
-                                          : "-");
-    }
+    for (size_t i = 0; i < count; i++)
+        show_task(&tasks[i]);
 }
 
 int action_list(const action_order *order)
@@ -87,8 +97,10 @@ static void on_nodes(const mf_error *error, const mf_node *nodes, size_t count, 
 {
     if (error != NULL)
         *(int *)arg = action_complain(error);
-    for (size_t i = 0; error == NULL && i < count; i++)
-        printf("%s\t%" PRIu64 "\n", nodes[i].name, nodes[i].tasks);
+    for (size_t i = 0; error == NULL && i < count; i++) {
+        show(stdout, nodes[i].name);
+        printf("\t%" PRIu64 "\n", nodes[i].tasks);
+    }
 }
 
 int action_nodes(const action_order *order)

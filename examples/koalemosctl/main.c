@@ -5,6 +5,7 @@
 
 #include "../common/log.h"
 #include "../common/options.h"
+#include "../common/show.h"
 #include "actions.h"
 #include "when.h"
 
@@ -67,7 +68,7 @@ static int run(const control_flags *flags, control_verb verb, action_order *orde
     status = verbs[verb].act(order);
 out:
     if (order->client == NULL)
-        fprintf(stderr, "koalemosctl: %s\n", error.text);
+        show_complaint(NULL, error.text);
     else
         mf_client_close(order->client);
     if (broker != NULL) {

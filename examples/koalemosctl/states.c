@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../common/properties.h"
+#include "../common/show.h"
 #include "actions.h"
 #include "when.h"
 
@@ -53,9 +54,12 @@ static void on_states(const mf_error *error, const mf_state_record *states, size
     (void)last;
     if (error != NULL)
         *(int *)arg = action_complain(error);
-    for (size_t i = 0; error == NULL && i < count; i++)
-        printf("%s\t%s\n", states[i].id,
-               states[i].code == MF_OK ? states[i].json : mf_strerror(states[i].code));
+    for (size_t i = 0; error == NULL && i < count; i++) {
+        show(stdout, states[i].id);
+        putchar('\t');
+        show(stdout, states[i].code == MF_OK ? states[i].json : mf_strerror(states[i].code));
+        putchar('\n');
+    }
 }
 
 static void on_state(const mf_error *error, const mf_state_record *states, size_t count, bool last,

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "../common/properties.h"
+#include "../common/show.h"
 #include "actions.h"
 #include "words.h"
 
@@ -62,16 +63,17 @@ static void on_submitted(const mf_error *error, const mf_item_result *items, siz
     task_batch *batch = arg;
 
     if (error != NULL) {
-        fprintf(stderr, "koalemosctl: %s\n", error->text);
+        show_complaint(NULL, error->text);
         batch->status = 1;
     }
     for (size_t i = 0; i < count; i++) {
         if (items[i].code == MF_OK) {
-            printf("%s\n", items[i].id);
+            show(stdout, items[i].id);
+            putchar('\n');
             continue;
         }
         if (error == NULL || items[i].code != error->code)
-            fprintf(stderr, "koalemosctl: %s: %s\n", items[i].id, mf_strerror(items[i].code));
+            show_complaint(items[i].id, mf_strerror(items[i].code));
         batch->status = 1;
     }
 }
@@ -84,7 +86,7 @@ static int submit(mf_client *client, task_batch *batch)
         return 0;
     if (mf_client_submit(client, batch->tasks, batch->count, on_submitted, batch, &error) !=
         MF_OK) {
-        fprintf(stderr, "koalemosctl: %s\n", error.text);
+        show_complaint(NULL, error.text);
         return 1;
     }
     mf_client_wait(client, NULL);

@@ -13,12 +13,21 @@ typedef struct program {
     bool stopping;
 } program;
 
+static void complain(const char *who, const char *what)
+{
+    char name[512], text[1024];
+
+    mf_escape(name, sizeof name, who);
+    mf_escape(text, sizeof text, what);
+    fprintf(stderr, "%s%s%s\n", name, *name != '\0' ? ": " : "", text);
+}
+
 static void on_event(mf_consumer *consumer, mf_consumer_event event, void *payload)
 {
     program *me = payload;
 
     if (event == MF_CONSUMER_FAILED) {
-        fprintf(stderr, "%s: %s\n", mf_consumer_name(consumer), mf_consumer_error(consumer)->text);
+        complain(mf_consumer_name(consumer), mf_consumer_error(consumer)->text);
         me->status = EXIT_FAILURE;
     }
     if (me->options->on_event != NULL)
@@ -80,7 +89,7 @@ int mf_main(const mf_consumer_options *options)
     else
         mf__options_free_taken(options);
     if (code != MF_OK) {
-        fprintf(stderr, "%s\n", error.text);
+        complain("", error.text);
         me.status = EXIT_FAILURE;
     }
     if (options->loop == NULL)

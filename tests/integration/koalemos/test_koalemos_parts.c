@@ -13,6 +13,7 @@
 
 #include "../../../examples/common/options.h"
 #include "../../../examples/common/properties.h"
+#include "../../../examples/common/show.h"
 #include "process/arguments.h"
 #include "words.h"
 
@@ -26,6 +27,24 @@ static char *joined(char **words)
         strcat(text, ">");
     }
     return text;
+}
+
+/* What is shown keeps its place in a line, however long it is; NULL is a dash. */
+static void test_show(void **state)
+{
+    char *text;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    (void)state;
+    show(to, "a\tb\nc");
+    show(to, NULL);
+    for (int i = 0; i < 1000; i++)
+        show(to, "\xc3\xa9\x1b");
+    fclose(to);
+    assert_int_equal(size, 12 + 1000 * 6);
+    assert_memory_equal(text, "a\\x09b\\x0ac-\xc3\xa9\\x1b", 18);
+    free(text);
 }
 
 /* Lines are split as a shell would, without its other magic; "!": an error. */
@@ -201,11 +220,9 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_command_round_trip),
-        cmocka_unit_test(test_log_paths),
-        cmocka_unit_test(test_long_log_paths),
+        cmocka_unit_test(test_show),      cmocka_unit_test(test_words),
+        cmocka_unit_test(test_commands),  cmocka_unit_test(test_command_round_trip),
+        cmocka_unit_test(test_log_paths), cmocka_unit_test(test_long_log_paths),
         cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
