@@ -221,7 +221,37 @@ static const mf_call_kind tell_kind = {
     .has_token = true,
 };
 
-/* Revive: forget, then submit what is gone. */
+/* Revive: forget, then submit those that could be forgotten: one with an owner may end meanwhile,
+ * and would run again although it was reported as taken. */
+
+/* Of a work whose items have become fewer, the number that it had. */
+static size_t result_count(const mf_work *work)
+{
+    const items_call *me = (const items_call *)work->call;
+    const mf_work *next = work + 1;
+    bool is_last = next == work->call->works + work->call->work_count;
+    const mf_item *end = is_last ? me->items + me->count : next->request.items.items;
+
+    return (size_t)(end - work->request.items.items);
+}
+
+/* Keeps the items, and their delays, whose results are good. */
+static void keep_good(mf_work *work)
+{
+    items_call *me = (items_call *)work->call;
+    mf_items_request *request = &work->request.items;
+    const mf_item_result *results = results_of(work);
+    int64_t *delays = me->not_before_us + (request->items - me->items);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < request->count; i++) {
+        if (results[i].code != MF_OK)
+            continue;
+        request->items[kept] = request->items[i];
+        delays[kept++] = delays[i];
+    }
+    request->count = kept;
+}
 
 static void send_revive(mf_broker *broker, mf_work *work)
 {
@@ -233,26 +263,51 @@ static void send_revive(mf_broker *broker, mf_work *work)
         broker->operations->forget(broker, &work->request.items);
 }
 
-static bool revive_answered(mf_work *work)
+static bool forget_answered(mf_work *work)
 {
     mf_item_result *results = results_of(work);
-    bool more = !work->second;
 
     for (size_t i = 0; i < work->request.items.count; i++) {
         int code = work->request.items.items[i].result;
-        if (more)
-            results[i].code = code == MF_EGONE ? MF_OK : code;
-        else if (results[i].code == MF_OK && code != MF_EEXISTS)
+        results[i].code = code == MF_EGONE ? MF_OK : code;
+    }
+    keep_good(work);
+    work->second = true;
+    return work->request.items.count != 0;
+}
+
+static bool revive_answered(mf_work *work)
+{
+    mf_item_result *results = results_of(work);
+    const mf_item *item = work->request.items.items;
+    size_t count = result_count(work);
+
+    if (!work->second)
+        return forget_answered(work);
+    for (size_t i = 0; i < count; i++) {
+        if (results[i].code != MF_OK)
+            continue;
+        int code = (item++)->result;
+        if (code != MF_EEXISTS)
             results[i].code = code;
     }
-    work->second = true;
-    return more;
+    return false;
+}
+
+static void revive_given_up(mf_work *work, int code)
+{
+    mf_item_result *results = results_of(work);
+    size_t count = result_count(work);
+
+    for (size_t i = 0; i < count; i++)
+        if (!work->second || results[i].code == MF_OK)
+            results[i].code = code;
 }
 
 static const mf_call_kind revive_kind = {
     .send = send_revive,
     .answered = revive_answered,
-    .given_up = given_up,
+    .given_up = revive_given_up,
     .finish = finish,
     .has_token = true,
 };
