@@ -157,6 +157,13 @@ static void on_claimable(void *arg, const char *const *ids, size_t count)
     me->view.left.count = 0;
 }
 
+static void on_listing(void *arg)
+{
+    mf_consumer *me = arg;
+
+    mf__flow_list_begins(&me->flow);
+}
+
 static void on_listed(void *arg, const char *const *ids, size_t count)
 {
     mf_consumer *me = arg;
@@ -281,6 +288,7 @@ static const mf_coordinator_events coordinator_events = {
     .joined = on_joined,
     .link = on_link,
     .claimable = on_claimable,
+    .listing = on_listing,
     .listed = on_listed,
     .taken = on_taken,
     .removed = on_removed,

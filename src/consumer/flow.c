@@ -12,6 +12,11 @@ void mf__flow_offered(mf__flow *flow, size_t count)
     flow->unowned += count;
 }
 
+void mf__flow_list_begins(mf__flow *flow)
+{
+    flow->listed = 0;
+}
+
 void mf__flow_listed(mf__flow *flow, size_t count)
 {
     flow->listed += count;
@@ -20,7 +25,6 @@ void mf__flow_listed(mf__flow *flow, size_t count)
 void mf__flow_list_complete(mf__flow *flow)
 {
     flow->unowned = flow->listed;
-    flow->listed = 0;
 }
 
 static uint64_t without(uint64_t tasks, size_t count)

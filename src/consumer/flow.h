@@ -21,6 +21,7 @@ typedef struct mf__flow {
 } mf__flow;
 
 void mf__flow_offered(mf__flow *flow, size_t count);
+void mf__flow_list_begins(mf__flow *flow);
 void mf__flow_listed(mf__flow *flow, size_t count);
 void mf__flow_list_complete(mf__flow *flow);
 void mf__flow_taken(mf__flow *flow, size_t count, int64_t now_us);

@@ -23,6 +23,9 @@ typedef struct mf_coordinator_events {
     void (*joined)(void *arg); /* the first join; claims may be asked for from now on */
     void (*link)(void *arg, bool up, const mf_error *why);
     void (*claimable)(void *arg, const char *const *ids, size_t count);
+    /* May be NULL. A reconcile's first page follows: one before it that was interrupted counts for
+     * nothing. */
+    void (*listing)(void *arg);
     /* The same, from a reconcile; NULL: `claimable` is called. */
     void (*listed)(void *arg, const char *const *ids, size_t count);
     void (*taken)(void *arg, const char *const *ids, size_t count);

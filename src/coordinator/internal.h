@@ -111,6 +111,7 @@ struct mf_coordinator {
     int64_t view_asked_us;
     mf_mail_request mail;
     bool wants_mail, mailing, mail_again;
+    bool first_page; /* that is asked for */
     bool paging, page_again, receiving, receive_again, viewing, view_again;
 
     /* holding.c */

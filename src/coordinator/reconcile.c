@@ -37,6 +37,9 @@ static void show_page(mf_coordinator *me)
     const char *ids[64];
     size_t filled = 0;
 
+    if (me->first_page && events->listing != NULL)
+        events->listing(me->arg);
+    me->first_page = false;
     for (size_t i = 0; i < me->page.count; i++) {
         ids[filled++] = me->page.records[i].id;
         if (filled == sizeof ids / sizeof *ids || i + 1 == me->page.count) {
@@ -72,6 +75,7 @@ void mf__coordinator_reconcile(mf_coordinator *me)
         me->page_again = true;
     } else if (can_ask(me)) {
         me->page.cursor[0] = '\0';
+        me->first_page = true;
         ask_page(me);
     }
 }

@@ -28,6 +28,11 @@ static void ignore_ids(void *arg, const char *const *ids, size_t count)
     (void)count;
 }
 
+static void on_listing(void *arg)
+{
+    ((stage *)arg)->listed = 0;
+}
+
 static void on_listed(void *arg, const char *const *ids, size_t count)
 {
     (void)ids;
@@ -110,6 +115,7 @@ static const mf_coordinator_events events = {
     .joined = on_joined,
     .link = on_link,
     .claimable = ignore_ids,
+    .listing = on_listing,
     .listed = on_listed,
     .taken = ignore_ids,
     .removed = ignore_ids,

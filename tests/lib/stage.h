@@ -26,8 +26,8 @@ typedef struct stage {
     actor *actors;
     size_t actor_count;
     int joins, ups, downs, reconciles, views;
-    int failed; /* the code */
-    size_t listed;
+    int failed;                    /* the code */
+    size_t listed;                 /* in the last listing */
     char commands[512], mail[512]; /* what came, each with a space after it */
     bool ends_when_stopped;        /* within `lost`, as done */
     bool closed;
