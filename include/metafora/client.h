@@ -29,7 +29,8 @@ MF_EXPORT void mf_client_close(mf_client *client);
 
 /* Runs the broker's loop until every call made so far has been called back. For programs that have
  * no loop of their own. Returns the first error among those calls, or 0; the error object stays
- * borrowed until the next call. */
+ * borrowed until the next call. MF_EINVAL, at once: the loop runs already, since this is a callback
+ * or a handler; the calls go on. */
 MF_EXPORT int mf_client_wait(mf_client *client, const mf_error **error);
 
 /* A task to submit. */

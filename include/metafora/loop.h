@@ -30,7 +30,12 @@ MF_EXPORT int mf_loop_new(mf_loop **out, mf_error *error);
  * loop. It need not have been made for use with threads. */
 MF_EXPORT int mf_loop_from_event_base(mf_loop **out, struct event_base *base, mf_error *error);
 
-/* Runs until mf_loop_stop. May be called again afterwards. */
+/* The libevent base that the loop runs on, for events of the program's or a driver's own: borrowed,
+ * valid as long as the loop. NULL: it runs on something else. Any thread. */
+MF_EXPORT struct event_base *mf_loop_event_base(mf_loop *loop);
+
+/* Runs until mf_loop_stop. May be called again afterwards; not while it runs, from inside a
+ * callback or on another thread. */
 MF_EXPORT void mf_loop_run(mf_loop *loop);
 
 /* Makes mf_loop_run return after the current callback. Loop thread only; other threads post it. */

@@ -7,6 +7,8 @@
 
 #include <utlist.h>
 
+#include "loop/loop.h"
+
 enum { TICK_US = 200000 };
 
 static void pump(mf_client *client);
@@ -363,15 +365,30 @@ void mf_client_close(mf_client *client)
     free(client);
 }
 
+/* MF_EINVAL: the loop runs already. */
+static int run_until_called_back(mf_client *client)
+{
+    int code = MF_OK;
+
+    if (client->callbacks != 0 || client->waited_serial != 0 ||
+        mf__loop_is_running(client->broker->loop))
+        return MF_EINVAL;
+    client->waited_serial = client->serial;
+    while (code == MF_OK && waited_calls_left(client))
+        code = mf__loop_run(client->broker->loop);
+    client->waited_serial = 0;
+    return code;
+}
+
 int mf_client_wait(mf_client *client, const mf_error **error)
 {
-    assert(client->callbacks == 0 && client->waited_serial == 0);
-    client->waited_serial = client->serial;
-    while (waited_calls_left(client))
-        mf_loop_run(client->broker->loop);
-    client->waited_serial = 0;
-    client->shown_error = client->first_error;
-    client->first_error = (mf_error){0};
+    if (run_until_called_back(client) == MF_OK) {
+        client->shown_error = client->first_error;
+        client->first_error = (mf_error){0};
+    } else {
+        mf_error_set(&client->shown_error, MF_EINVAL,
+                     "client: wait: the loop runs already: not in a callback or a handler");
+    }
     if (error != NULL)
         *error = &client->shown_error;
     return client->shown_error.code;

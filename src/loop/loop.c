@@ -1,6 +1,7 @@
 /* The part of the loop that all implementations share. */
 #include "loop/loop.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -45,9 +46,24 @@ void mf__loop_clear(mf_loop *loop)
     pthread_mutex_destroy(&loop->lock);
 }
 
+bool mf__loop_is_running(const mf_loop *loop)
+{
+    return __atomic_load_n(&loop->running, __ATOMIC_ACQUIRE) || loop->in_turn;
+}
+
+int mf__loop_run(mf_loop *loop)
+{
+    if (__atomic_exchange_n(&loop->running, true, __ATOMIC_ACQ_REL))
+        return MF_EINVAL;
+    int code = loop->in_turn ? MF_EINVAL : loop->backend->run(loop);
+    __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
+    return code;
+}
+
 void mf_loop_run(mf_loop *loop)
 {
-    loop->backend->run(loop);
+    int code = mf__loop_run(loop);
+    assert(code == MF_OK);
 }
 
 void mf_loop_stop(mf_loop *loop)

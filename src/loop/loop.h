@@ -20,7 +20,8 @@ typedef struct mf_loop_backend {
     void (*wake)(mf_loop *loop);
     /* The same from any thread. */
     void (*wake_from_afar)(mf_loop *loop);
-    void (*run)(mf_loop *loop);
+    /* Until stop: MF_OK; MF_EINVAL at once, when it runs already or cannot. */
+    int (*run)(mf_loop *loop);
     void (*stop)(mf_loop *loop);
     int (*on_signal)(mf_loop *loop, int signal_number, void (*fn)(void *arg), void *arg);
     /* Frees the implementation's struct, which begins with mf_loop. */
@@ -47,6 +48,7 @@ struct mf_loop {
     mf_log_fn log;
     void *log_arg;
     mf_log_level log_level;
+    bool running; /* atomic: in mf_loop_run, on whichever thread */
     bool in_turn;
     int64_t turn_us; /* when the present turn began */
 };
@@ -65,7 +67,9 @@ void mf__loop_post_embedded(mf_loop *loop, mf_posted *posted, void (*fn)(void *a
 int64_t mf__loop_next_us(const mf_loop *loop);
 bool mf__loop_has_deferred(const mf_loop *loop);
 
-/* The libevent base of a loop, or NULL when it runs on something else. Exported for the drivers. */
-MF_EXPORT struct event_base *mf__loop_event_base(mf_loop *loop);
+/* mf_loop_run, which tells: MF_EINVAL when the loop runs already. */
+int mf__loop_run(mf_loop *loop);
+/* It does so already; not known of a base that the program runs, outside of mf__loop_turn. */
+bool mf__loop_is_running(const mf_loop *loop);
 
 #endif

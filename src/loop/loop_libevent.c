@@ -1,9 +1,14 @@
-/* The loop on libevent: one timer event for the heap's head, one event to be woken by. */
+/* The loop on libevent: one timer for the heap's head, one event to be woken by.
+ *
+ * The timer is a descriptor of the kernel's on the clock that deadlines are counted by. libevent's
+ * own timeouts stand still while the machine is suspended: handlers would hear of a lease that
+ * ended meanwhile only when what was left of the timeout had passed, too. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +29,9 @@ typedef struct libevent_loop {
     mf_loop loop;
     struct event_base *base;
     bool owns_base;
-    struct event *timer;
+    int alarm; /* a timerfd */
+    struct event *rings;
+    int64_t alarm_us; /* what it is set to; INT64_MAX: it is not */
     struct event *wake;
     int knocks; /* an eventfd: what other threads write to */
     struct event *knock;
@@ -58,15 +65,19 @@ static int64_t wall_us(mf_loop *loop)
 
 static void wake_at(mf_loop *loop, int64_t due_us)
 {
-    if (due_us == INT64_MAX) {
-        event_del(self(loop)->timer);
+    libevent_loop *me = self(loop);
+    struct itimerspec at = {0};
+
+    if (due_us == me->alarm_us)
         return;
+    me->alarm_us = due_us;
+    if (due_us != INT64_MAX) {
+        int64_t left_us = due_us - now_us(loop);
+        at.it_value.tv_sec = left_us > 0 ? left_us / 1000000 : 0;
+        /* Never nothing, which would be no alarm. */
+        at.it_value.tv_nsec = left_us > 0 ? left_us % 1000000 * 1000 + 1 : 1;
     }
-    int64_t left = due_us - now_us(loop);
-    if (left < 0)
-        left = 0;
-    struct timeval delay = {.tv_sec = left / 1000000, .tv_usec = left % 1000000};
-    event_add(self(loop)->timer, &delay);
+    timerfd_settime(me->alarm, 0, &at, NULL);
 }
 
 static void wake(mf_loop *loop)
@@ -91,6 +102,18 @@ static void on_turn(evutil_socket_t descriptor, short what, void *arg)
     mf__loop_turn(arg);
 }
 
+static void on_ring(evutil_socket_t descriptor, short what, void *arg)
+{
+    uint64_t count;
+    libevent_loop *me = arg;
+
+    (void)what;
+    if (read(descriptor, &count, sizeof count) != sizeof count)
+        return;
+    me->alarm_us = INT64_MAX;
+    mf__loop_turn(&me->loop);
+}
+
 static void on_knock(evutil_socket_t descriptor, short what, void *arg)
 {
     uint64_t count;
@@ -100,9 +123,9 @@ static void on_knock(evutil_socket_t descriptor, short what, void *arg)
         mf__loop_turn(arg);
 }
 
-static void run(mf_loop *loop)
+static int run(mf_loop *loop)
 {
-    event_base_loop(self(loop)->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    return event_base_loop(self(loop)->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0 ? MF_EINVAL : MF_OK;
 }
 
 static void stop(mf_loop *loop)
@@ -143,8 +166,10 @@ static void free_loop(mf_loop *loop)
     for (int i = 0; i < NSIG; i++)
         if (me->signals[i].event != NULL)
             event_free(me->signals[i].event);
-    if (me->timer != NULL)
-        event_free(me->timer);
+    if (me->rings != NULL)
+        event_free(me->rings);
+    if (me->alarm >= 0)
+        close(me->alarm);
     if (me->wake != NULL)
         event_free(me->wake);
     if (me->knock != NULL)
@@ -169,9 +194,38 @@ static const mf_loop_backend backend = {
     .free = free_loop,
 };
 
+/* By a clock that stands still in a suspension where there is no other, as in some sandboxes. */
+static int open_alarm(void)
+{
+    int flags = TFD_NONBLOCK | TFD_CLOEXEC;
+    int descriptor = timerfd_create(CLOCK_BOOTTIME, flags);
+
+    return descriptor < 0 && errno == EINVAL ? timerfd_create(CLOCK_MONOTONIC, flags) : descriptor;
+}
+
+static int listen_to(struct event **out, libevent_loop *me, int descriptor, event_callback_fn fn)
+{
+    *out = event_new(me->base, descriptor, EV_READ | EV_PERSIST, fn, me);
+    return *out != NULL && event_add(*out, NULL) == 0 ? MF_OK : MF_ENOMEM;
+}
+
+static int open_events(libevent_loop *me, mf_error *error)
+{
+    me->alarm = open_alarm();
+    me->knocks = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (me->alarm < 0 || me->knocks < 0)
+        return mf_error_set(error, MF_ESYSTEM, "loop: no descriptor: %s", strerror(errno));
+    me->wake = event_new(me->base, -1, 0, on_turn, me);
+    if (me->wake == NULL || listen_to(&me->rings, me, me->alarm, on_ring) != MF_OK ||
+        listen_to(&me->knock, me, me->knocks, on_knock) != MF_OK)
+        return mf_error_set(error, MF_ENOMEM, "loop: out of memory");
+    return MF_OK;
+}
+
 static int make(mf_loop **out, struct event_base *base, bool owns_base, mf_error *error)
 {
     libevent_loop *me = calloc(1, sizeof *me);
+
     if (me == NULL)
         return mf_error_set(error, MF_ENOMEM, "loop: out of memory");
     if (mf__loop_init(&me->loop, &backend, 0) != MF_OK) {
@@ -179,15 +233,11 @@ static int make(mf_loop **out, struct event_base *base, bool owns_base, mf_error
         return mf_error_set(error, MF_ESYSTEM, "loop: no random bytes: %s", strerror(errno));
     }
     me->base = base;
-    me->timer = event_new(base, -1, 0, on_turn, me);
-    me->wake = event_new(base, -1, 0, on_turn, me);
-    me->knocks = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (me->knocks >= 0)
-        me->knock = event_new(base, me->knocks, EV_READ | EV_PERSIST, on_knock, me);
-    if (me->timer == NULL || me->wake == NULL || me->knock == NULL ||
-        event_add(me->knock, NULL) != 0) {
+    me->alarm_us = INT64_MAX;
+    int code = open_events(me, error);
+    if (code != MF_OK) {
         free_loop(&me->loop);
-        return mf_error_set(error, MF_ENOMEM, "loop: out of memory");
+        return code;
     }
     me->owns_base = owns_base;
     *out = &me->loop;
@@ -226,7 +276,7 @@ int mf_loop_from_event_base(mf_loop **out, struct event_base *base, mf_error *er
     return make(out, base, false, error);
 }
 
-struct event_base *mf__loop_event_base(mf_loop *loop)
+struct event_base *mf_loop_event_base(mf_loop *loop)
 {
     return loop->backend == &backend ? self(loop)->base : NULL;
 }

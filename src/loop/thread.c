@@ -74,10 +74,16 @@ void mf__thread_wake(mf__thread *me)
     pthread_mutex_unlock(&me->lock);
 }
 
+/* There is no condition that waits by CLOCK_BOOTTIME, so none waits for long: after a suspension
+ * the caller, who looks at the loop's clock again, is late by no more than this. */
+static const int64_t longest_wait_us = 1000000;
+
 void mf__thread_wait(mf__thread *me, int64_t us)
 {
     struct timespec at;
 
+    if (us > longest_wait_us)
+        us = longest_wait_us;
     clock_gettime(CLOCK_MONOTONIC, &at);
     int64_t ns = at.tv_nsec + us % 1000000 * 1000;
     at.tv_sec += (time_t)(us / 1000000 + ns / 1000000000);

@@ -275,7 +275,7 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
 
 static void open_stream(mf_connection *connection, int descriptor)
 {
-    struct event_base *base = mf__loop_event_base(connection->loop);
+    struct event_base *base = mf_loop_event_base(connection->loop);
 
     connection->state = HANDSHAKING;
     arm(connection, &connection->timer, connection->dial_due_us);
@@ -438,7 +438,7 @@ int mf__connection_open(mf_connection **out, mf_loop *loop, const mf_connection_
 {
     int timeout_ms = options->connect_timeout_ms;
 
-    assert(mf__loop_event_base(loop) != NULL);
+    assert(mf_loop_event_base(loop) != NULL);
     mf_connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return mf_error_set(error, MF_ENOMEM, "connection: out of memory");

@@ -62,7 +62,7 @@ static int wait_for(mf_dial *dial, int descriptor, short what, event_callback_fn
     left = left > 0 ? left / (int64_t)parts : 0;
     struct timeval limit = {.tv_sec = left / 1000000, .tv_usec = left % 1000000};
 
-    dial->event = event_new(mf__loop_event_base(dial->loop), descriptor, what, fn, dial);
+    dial->event = event_new(mf_loop_event_base(dial->loop), descriptor, what, fn, dial);
     return dial->event != NULL && event_add(dial->event, &limit) == 0 ? 0 : ENOMEM;
 }
 

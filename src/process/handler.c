@@ -62,7 +62,7 @@ int mf__processes_attach(mf__processes *me, mf_consumer *consumer)
     me->consumer = consumer;
     me->loop = mf_consumer_loop(consumer);
     set_times(me, mf_consumer_lease_ms(consumer));
-    struct event_base *base = mf__loop_event_base(me->loop);
+    struct event_base *base = mf_loop_event_base(me->loop);
     if (base != NULL && mf__guard_attach(me->guard, base, &guard_events, me) == 0 &&
         mf_timer_start(me->loop, &me->tick, mf_loop_now_us(me->loop) + me->tick_us) == MF_OK) {
         mf_log(me->loop, MF_LOG_DEBUG, "process", "guard: process %d",

@@ -267,7 +267,7 @@ static int start_impostor(fixture *f, impostor *i)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
 
-    i->listener = evconnlistener_new_bind(mf__loop_event_base(f->loop), on_connection, i,
+    i->listener = evconnlistener_new_bind(mf_loop_event_base(f->loop), on_connection, i,
                                           LEV_OPT_CLOSE_ON_FREE, -1, (struct sockaddr *)&address,
                                           sizeof address);
     assert_non_null(i->listener);

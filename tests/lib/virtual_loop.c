@@ -75,11 +75,12 @@ static void wake(mf_loop *loop)
     plan_turn(self(loop));
 }
 
-static void run(mf_loop *loop)
+static int run(mf_loop *loop)
 {
     self(loop)->stopped = false;
     while (!self(loop)->stopped && virtual_world_step(self(loop)->world, INT64_MAX))
         ;
+    return MF_OK;
 }
 
 static void stop(mf_loop *loop)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The shared libraries export names that begin with mf_ and nothing else, and carry SONAME 0.
+# The shared libraries export names that begin with mf_ and nothing else, none of the private ones
+# that begin with mf__, and carry SONAME 0.
 # usage: symbols.sh INSTALLED
 set -euo pipefail
 status=0
@@ -9,7 +10,7 @@ for library in "$1"/lib*/libmetafora*.so "$1"/lib*/*/libmetafora*.so; do
     [[ -e $library ]] || continue
     count=$((count + 1))
     name=$(basename "$library")
-    if nm --dynamic --defined-only "$library" | awk '{ print $3 }' | grep -v '^mf_'; then
+    if nm --dynamic --defined-only "$library" | awk '{ print $3 }' | grep -v '^mf_[^_]'; then
         echo "$name: exports the above"
         status=1
     fi

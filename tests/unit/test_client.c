@@ -1,4 +1,5 @@
 /* The client, on the embedded broker behind a link that loses things, in virtual time. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #include <metafora/client.h>
 
@@ -35,7 +37,8 @@ typedef struct fixture {
     int codes[MANY];
     size_t seen[MANY]; /* how often task-i was listed */
     size_t pages, last_pages;
-    char text[64];
+    char text[256];
+    int waited; /* what mf_client_wait returned where it must not be called */
 } fixture;
 
 static int64_t store_clock(void *arg)
@@ -702,6 +705,120 @@ static void chained_calls_let_timers_fire(void **state)
     assert_in_range(f->count, 1, 10);
 }
 
+/* Waits where it must not, and notes what that gives. */
+static void wait_here(void *arg)
+{
+    fixture *f = arg;
+    const mf_error *error;
+
+    f->waited = mf_client_wait(f->client, &error);
+    snprintf(f->text, sizeof f->text, "%s", error->text);
+}
+
+static void wait_in_items(const mf_error *error, const mf_item_result *items, size_t count,
+                          void *arg)
+{
+    on_items(error, items, count, arg);
+    wait_here(arg);
+}
+
+static void assert_wait_refused(fixture *f)
+{
+    assert_int_equal(f->waited, MF_EINVAL);
+    assert_string_equal(f->text,
+                        "client: wait: the loop runs already: not in a callback or a handler");
+    f->waited = 0;
+}
+
+/* Waiting in a callback, of the client's or of any other of the loop's, is refused with an error
+ * that says so; the calls go on, and their errors are kept for the one who may wait. */
+static void wait_in_a_callback_is_refused(void **state)
+{
+    fixture *f = *state;
+    mf_timer timer;
+
+    lossy_next(f->broker, LOSSY_LOSE_REQUEST, 1);
+    assert_int_equal(mf_client_submit(f->client, f->tasks, 1, wait_in_items, f, NULL), MF_OK);
+    assert_int_equal(mf_client_wait(f->client, NULL), MF_EUNREACHABLE);
+    assert_wait_refused(f);
+    submit(f, 1);
+    mf_timer_init(&timer, wait_here, f);
+    assert_int_equal(mf_timer_start(f->loop, &timer, mf_loop_now_us(f->loop)), MF_OK);
+    run_ms(f, 1);
+    assert_wait_refused(f);
+    assert_int_equal(mf_client_wait(f->client, NULL), MF_OK);
+    assert_int_equal(f->calls, 2);
+}
+
+/* Closing calls back from outside the loop; to wait there is refused as well. */
+static void wait_while_closing_is_refused(void **state)
+{
+    fixture *f = *state;
+
+    lossy_next(f->broker, LOSSY_HOLD_REPLY, 1);
+    assert_int_equal(mf_client_submit(f->client, f->tasks, 1, wait_in_items, f, NULL), MF_OK);
+    mf_client_close(f->client);
+    f->client = NULL;
+    assert_wait_refused(f);
+}
+
+static void wait_on_readable(evutil_socket_t descriptor, short what, void *arg)
+{
+    fixture *f = arg;
+
+    (void)descriptor;
+    (void)what;
+    wait_here(f);
+    mf_loop_stop(f->loop);
+}
+
+static void *wait_on_a_thread(void *arg)
+{
+    wait_here(arg);
+    return NULL;
+}
+
+/* Runs while the loop's own thread stands here. */
+static void wait_elsewhere(void *arg)
+{
+    fixture *f = arg;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, wait_on_a_thread, f), 0);
+    pthread_join(thread, NULL);
+    mf_loop_stop(f->loop);
+}
+
+/* The same in an event of the program's own on the loop's base, where the loop itself is not at
+ * work, and on a handler's thread. */
+static void wait_where_the_base_runs_is_refused(void **state)
+{
+    fixture f = {0};
+    mf_broker_options options = MF_BROKER_OPTIONS_INIT;
+    const mf_task_spec task = {.id = "t"};
+
+    (void)state;
+    options.name_space = "wait";
+    assert_int_equal(mf_loop_new(&f.loop, NULL), MF_OK);
+    assert_int_equal(mf_broker_open(&f.broker, "embedded://wait", &options, f.loop, NULL), MF_OK);
+    assert_int_equal(mf_client_open(&f.client, f.broker, NULL), MF_OK);
+    struct event *event = event_new(mf_loop_event_base(f.loop), -1, EV_READ, wait_on_readable, &f);
+    event_active(event, EV_READ, 0);
+    assert_int_equal(mf_client_submit(f.client, &task, 1, NULL, NULL, NULL), MF_OK);
+    mf_loop_run(f.loop);
+    assert_wait_refused(&f);
+    assert_int_equal(mf_loop_post(f.loop, wait_elsewhere, &f), MF_OK);
+    assert_int_equal(mf_client_submit(f.client, &task, 1, NULL, NULL, NULL), MF_OK);
+    mf_loop_run(f.loop);
+    assert_wait_refused(&f);
+    assert_int_equal(mf_client_wait(f.client, NULL), MF_OK);
+    event_free(event);
+    mf_client_close(f.client);
+    mf_broker_close(f.broker, (void (*)(void *))mf_loop_stop, f.loop);
+    mf_loop_run(f.loop);
+    mf_loop_free(f.loop);
+}
+
 /* Callers that do not care about the outcome pass no callback. */
 static void without_callbacks(void **state)
 {
@@ -770,6 +887,9 @@ int main(void)
         TEST(close_with_results),
         TEST(wait_returns_the_first_error),
         TEST(call_from_a_callback),
+        TEST(wait_in_a_callback_is_refused),
+        TEST(wait_while_closing_is_refused),
+        cmocka_unit_test(wait_where_the_base_runs_is_refused),
         TEST(many_calls_fail_at_once),
         TEST(chained_calls_let_timers_fire),
         TEST(without_callbacks),
