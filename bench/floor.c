@@ -131,10 +131,11 @@ static void join(floor_client *client)
 {
     load(client, &mf__script_join);
     resp_cursor reply =
-        resp_call(client->connection, 15,
-                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "5", KEY("node:floor"),
+        resp_call(client->connection, 17,
+                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "7", KEY("node:floor"),
                                    KEY("sessions"), KEY("nodes"), KEY("left:floor"), KEY("counts"),
-                                   token, "1", "3600000", "1", node, "0", hints});
+                                   KEY("fence"), KEY("server"), token, "1", "3600000", "1", node,
+                                   "0", hints});
     resp_next(&reply);
     if (resp_next_number(&reply) != 1)
         bench_fail("the floor's session cannot join");
@@ -143,7 +144,7 @@ static void join(floor_client *client)
 static void append_claim(floor_client *client, size_t from, size_t to)
 {
     char key[sizeof owner + 16];
-    begin(client, &mf__script_claim, 9 + (to - from), 7);
+    begin(client, &mf__script_claim, 10 + (to - from), 7);
     text(client, KEY("node:floor"));
     text(client, KEY("sessions"));
     text(client, KEY("tasks"));
@@ -153,6 +154,7 @@ static void append_claim(floor_client *client, size_t from, size_t to)
     text(client, KEY("fence"));
     text(client, KEY("mail"));
     text(client, KEY("aside"));
+    text(client, KEY("later"));
     memcpy(key, owner, sizeof owner);
     for (size_t i = from; i < to; i++) {
         strcpy(key + sizeof owner - 1, client->tasks->specs[i].id);

@@ -189,10 +189,12 @@ static bool begin_failover(redis_server *sentinel)
 
 redis_server *redis_sentinels_failover(redis_sentinels *set)
 {
-    redis_server *old = redis_sentinels_master(set);
     int64_t start_ms = clock_ms();
+    redis_server *old;
 
-    while (!begin_failover(set->sentinels[0]))
+    /* The one that is asked may not have heard yet of a failover that has just been. */
+    while ((old = elected(set)) == NULL || named_by(set, set->sentinels[0]) != old ||
+           !begin_failover(set->sentinels[0]))
         poll_again(start_ms, "a failover that may begin");
     return redis_sentinels_await_failover(set, old);
 }
