@@ -22,10 +22,11 @@ typedef struct mf_broker_options {
     int version;
     const char
         *name_space; /* required. 1-255 bytes of UTF-8 without control bytes, '/', '{', '}' */
-    int connect_timeout_ms;    /* 5,000. One attempt: name, TCP, TLS, authentication */
-    int reply_timeout_ms;      /* 5,000. A peer that owes an answer for longer is dead */
-    bool wait_for_broker;      /* keep trying when the first attempt fails, instead of an error */
-    int wait_replicas;         /* Redis: replicas that must confirm claims and submits (WAIT) */
+    int connect_timeout_ms; /* 5,000. One attempt: name, TCP, TLS, authentication */
+    int reply_timeout_ms;   /* 5,000. A peer that owes an answer for longer is dead */
+    bool wait_for_broker;   /* keep trying when the first attempt fails, instead of an error */
+    int wait_replicas;      /* Redis: replicas that must confirm what tasks hang on (WAIT): submits,
+                             * removals, claims, renewals, endings */
     const char *tls_ca_file;   /* PEM; default: the system's store */
     const char *tls_cert_file; /* PEM, client certificate chain */
     const char *tls_key_file;  /* PEM, client key */
