@@ -11,7 +11,7 @@
 
 enum {
     WAIT_MS = 500,         /* a round */
-    LATER_US = 100000,     /* until another look, while there is no connection for a round */
+    LATER_US = 100000,     /* until another look, while no round can be made */
     REMEMBER_MS = 3600000, /* the small write's key */
     LOG_US = 60000000,
 };
@@ -128,6 +128,14 @@ static bool can_ask(mf_redis *redis)
     return false;
 }
 
+static void look_later(mf_redis *redis)
+{
+    mf_timer *timer = &redis->confirm.timer;
+
+    if (timer->heap_slot == 0)
+        mf_timer_start(redis->broker.loop, timer, mf_loop_now_us(redis->broker.loop) + LATER_US);
+}
+
 static void begin_round(mf_redis *redis)
 {
     mf_confirm *confirm = &redis->confirm;
@@ -135,9 +143,7 @@ static void begin_round(mf_redis *redis)
     if (confirm->asking || confirm->answered.first == NULL)
         return;
     if (!can_ask(redis)) {
-        if (confirm->timer.heap_slot == 0)
-            mf_timer_start(redis->broker.loop, &confirm->timer,
-                           mf_loop_now_us(redis->broker.loop) + LATER_US);
+        look_later(redis);
         return;
     }
     confirm->asking = true;
@@ -186,8 +192,12 @@ static bool on_reply(mf_link *link, const mf_value *value, void *arg)
         succeed(redis);
     else
         fall_short(redis, good ? replicas : 0);
-    if (!redis->closing)
+    if (redis->closing)
+        return true;
+    if (good)
         begin_round(redis);
+    else
+        look_later(redis); /* what is refused comes back at once */
     return true;
 }
 

@@ -313,6 +313,22 @@ static void test_wait_holds_up_nothing(void **state)
     assert_int_equal(f->handle.downs, 0);
 }
 
+/* A user who may not WAIT is told that nothing was confirmed; the server is not asked without
+ * end. */
+static void test_wait_refused(void **state)
+{
+    redis_link *f = *state;
+
+    redis_link_start(f, "", NULL);
+    redis_server_do(f->server, "ACL SETUSER default -wait");
+    f->options.wait_replicas = 1;
+    f->options.reply_timeout_ms = 1500;
+    redis_link_join(f, f->server->url);
+    int64_t before = redis_server_info(f->server, "total_commands_processed");
+    assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNKNOWN);
+    assert_in_range(redis_server_info(f->server, "total_commands_processed") - before, 1, 200);
+}
+
 /* A server that is fit by all it says and refuses every write is not asked again at once: the
  * pauses grow although each handshake succeeds, and it is logged once. Once it takes writes all is
  * well. */
@@ -373,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wait_holds_up_nothing, redis_link_setup,
                                         redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_wait_replicas, redis_link_setup, redis_link_teardown),
+        cmocka_unit_test_setup_teardown(test_wait_refused, redis_link_setup, redis_link_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
