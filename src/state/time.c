@@ -50,9 +50,9 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 mf_time mf_time_from_wall_us(int64_t wall_us)
 {
-    int64_t seconds = floor_div(wall_us, 1000000);
-    return (mf_time){.seconds = seconds,
-                     .nanoseconds = (int32_t)((wall_us - seconds * 1000000) * 1000)};
+    int64_t rest = wall_us % 1000000;
+    return (mf_time){.seconds = floor_div(wall_us, 1000000),
+                     .nanoseconds = (int32_t)(rest < 0 ? rest + 1000000 : rest) * 1000};
 }
 
 int64_t mf_time_to_wall_us(const mf_time *time)

@@ -50,16 +50,26 @@ static void arrive(passage *p, bool lost)
     request->done(request);
 }
 
+static void free_when_over(lossy *me)
+{
+    if (me->closed && me->posts == 0 && me->counts.under_way == 0)
+        free(me);
+}
+
+/* A reply that would be held is lost when the link is closed already. */
 static void on_done(mf_request *request)
 {
     passage *p = request->arg;
+    lossy *me = p->link;
+    bool held = p->fate == LOSSY_HOLD_REPLY && request->error.code == MF_OK;
 
-    if (p->fate == LOSSY_HOLD_REPLY && request->error.code == MF_OK) {
-        p->next = p->link->held;
-        p->link->held = p;
+    if (held && !me->closed) {
+        p->next = me->held;
+        me->held = p;
         return;
     }
-    arrive(p, p->fate == LOSSY_LOSE_REPLY);
+    arrive(p, held || p->fate == LOSSY_LOSE_REPLY);
+    free_when_over(me);
 }
 
 static void refuse_first(lossy *me)
@@ -71,12 +81,6 @@ static void refuse_first(lossy *me)
         me->refused_end = &me->refused;
     mf_error_set(&p->request->error, MF_EUNREACHABLE, "the request was lost");
     arrive(p, false);
-}
-
-static void free_when_over(lossy *me)
-{
-    if (me->closed && me->posts == 0)
-        free(me);
 }
 
 static void refuse_next(void *arg)

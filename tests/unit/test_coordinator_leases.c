@@ -383,12 +383,12 @@ static void hold_slowly(int lease_ms)
     s->options.lease_ms = lease_ms;
     s->options.stop_grace_ms = lease_ms / 4;
     for (int kind = 0; kind < SCRIPT_KINDS; kind++)
-        s->broker->rules[kind].delay_us = lease_ms * 300;
+        s->broker->rules[kind].delay_us = lease_ms * INT64_C(300);
     stage_open(s);
     stage_run_ms(s, lease_ms);
     for (size_t i = 0; i < 64; i++) { /* at any moment of the renewals of the others */
         stage_claim(s, i, 1);
-        stage_run_us(s, lease_ms * 1000 / 23);
+        stage_run_us(s, lease_ms * INT64_C(1000) / 23);
     }
     stage_run_us(s, (int64_t)lease_ms * 20000);
     for (size_t i = 0; i < 64; i++)
