@@ -57,7 +57,6 @@ void worker_open(bench_worker *worker, bench_rig *rig, const char *name_space, c
     worker->rig = rig;
     worker->broker = rig_broker(rig, name_space);
     options.broker_handle = worker->broker;
-    options.name_space = name_space;
     options.loop = rig->loop;
     options.name = name;
     options.lease_ms = (int)rig->options->lease_ms;

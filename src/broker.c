@@ -1,4 +1,5 @@
 /* Opening a broker: options checked, the driver found by the URL's scheme. */
+#include <stdio.h>
 #include <string.h>
 
 #include <metafora/driver.h>
@@ -34,9 +35,25 @@ static bool has_scheme(const mf_driver *driver, const char *scheme)
     return *known != NULL;
 }
 
+/* Says which drivers there are, for whoever has linked another one than the URL needs. */
+static int no_driver(const char *scheme, const mf_driver *const *drivers, mf_error *error)
+{
+    char names[128] = "";
+    size_t length = 0;
+
+    for (; *drivers != NULL && length < sizeof names; drivers++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s",
+                                   length > 0 ? ", " : "", (*drivers)->name);
+    return mf_error_set(error, MF_EINVAL,
+                        "url: scheme: this program has no driver for '%.32s', only %s; link that "
+                        "driver's library instead, or open the broker with several",
+                        scheme, names);
+}
+
 static int find_driver(const mf_driver **out, const char *text, const mf_driver *const *drivers,
                        mf_error *error)
 {
+    const mf_driver *const *first = drivers;
     mf_url url;
     int code = mf_url_parse(&url, text, error);
 
@@ -46,8 +63,7 @@ static int find_driver(const mf_driver **out, const char *text, const mf_driver 
         drivers++;
     *out = *drivers;
     if (*out == NULL)
-        code = mf_error_set(error, MF_EINVAL, "url: scheme: no driver of this program has '%.32s'",
-                            url.scheme);
+        code = no_driver(url.scheme, first, error);
     else if ((*out)->version != MF_DRIVER_VERSION)
         code = mf_error_set(error, MF_EINVAL, "driver %s: version: %d is not supported",
                             (*out)->name, (*out)->version);

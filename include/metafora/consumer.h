@@ -39,13 +39,14 @@ typedef enum mf_overrun_policy {
 typedef struct mf_consumer_options {
     int version;
 
-    /* The broker: either a handle, borrowed until MF_CONSUMER_CLOSED, or a URL and options that the
-     * consumer opens and closes itself (see mf_broker_open; NULL: the linked driver's default). */
+    /* The broker: either a handle, borrowed until MF_CONSUMER_CLOSED, or a URL, options and a
+     * namespace that the consumer opens and closes itself (see mf_broker_open; NULL: the linked
+     * driver's default; see also `drivers`). Both are refused. */
     mf_broker *broker_handle;
     const char *broker;
     mf_broker_options broker_options; /* its name_space may be left to the next field */
-    const char *name_space;
-    mf_loop *loop; /* required, but for mf_main, which makes one */
+    const char *name_space;           /* required without a handle */
+    mf_loop *loop;                    /* required, but for mf_main, which makes one */
 
     const char *name; /* of this node, unique in the namespace; default: host name, '-', random */
     bool takeover;    /* the process that last had `name` is known to be dead: do not wait for its
@@ -71,6 +72,10 @@ typedef struct mf_consumer_options {
     int restart_grace_ms; /* 60,000: how long the tasks of a node that has said that it will be back
                              are left to it */
     int max_moves;        /* tasks that one balance may give up; 0: no limit */
+
+    /* Ends with NULL: the drivers that the URL chooses among, as in mf_broker_open_any. NULL: the
+     * one that the program is linked with, and the embedded one. */
+    const mf_driver *const *drivers;
 } mf_consumer_options;
 
 #define MF_CONSUMER_OPTIONS_INIT                            \

@@ -329,6 +329,8 @@ static int open_broker(mf_consumer *me, const mf_consumer_options *o, mf_error *
         options.reply_timeout_ms = reply_timeout_for(o->lease_ms);
     options.name_space = o->name_space;
     me->owns_broker = true;
+    if (o->drivers != NULL)
+        return mf_broker_open_any(&me->broker, o->broker, &options, o->loop, o->drivers, error);
     return mf_broker_open(&me->broker, o->broker, &options, o->loop, error);
 }
 

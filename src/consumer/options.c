@@ -70,6 +70,8 @@ static int check_handler(const mf_handler *handler, mf_error *error)
 {
     if (handler->version < 0)
         return refuse("handler", handler->version, handler->refusal, error);
+    if (handler->version == 0 && handler->run == NULL && handler->start == NULL)
+        return mf_error_set(error, MF_EINVAL, "handler: is required");
     if (handler->version != MF_HANDLER_VERSION)
         return mf_error_set(error, MF_EINVAL, "handler: version %d is not known", handler->version);
     bool evented = handler->start != NULL && handler->stop != NULL && handler->run == NULL;
@@ -95,14 +97,43 @@ static int check_balancer(const mf_balancer *balancer, mf_error *error)
     return MF_OK;
 }
 
+/* What a handle has of itself is not given beside it: one of the two would be ignored. */
+static int check_handle(const mf_consumer_options *o, mf_error *error)
+{
+    const char *beside = o->broker != NULL       ? "broker"
+                         : o->name_space != NULL ? "name_space"
+                         : o->drivers != NULL    ? "drivers"
+                                                 : NULL;
+
+    if (beside != NULL)
+        return mf_error_set(error, MF_EINVAL, "%s: not beside broker_handle, which has its own",
+                            beside);
+    if (o->broker_handle->loop != o->loop)
+        return mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
+    return MF_OK;
+}
+
+static int check_broker(const mf_consumer_options *o, mf_error *error)
+{
+    const char *other = o->broker_options.name_space;
+
+    if (o->broker_handle != NULL)
+        return check_handle(o, error);
+    if (other != NULL && strcmp(o->name_space, other) != 0)
+        return mf_error_set(error, MF_EINVAL,
+                            "name_space: '%.64s', but that of broker_options is '%.64s'",
+                            o->name_space, other);
+    return MF_OK;
+}
+
 static int check_place(const mf_consumer_options *o, mf_error *error)
 {
     if (o->version != MF_CONSUMER_OPTIONS_VERSION)
         return mf_error_set(error, MF_EINVAL, "options: version %d is not known", o->version);
     if (o->loop == NULL)
         return mf_error_set(error, MF_EINVAL, "loop: is required");
-    if (o->broker_handle != NULL && o->broker_handle->loop != o->loop)
-        return mf_error_set(error, MF_EINVAL, "broker_handle: runs on another loop");
+    if (check_broker(o, error) != MF_OK)
+        return MF_EINVAL;
     return o->name != NULL ? mf_check_name("name", o->name, error) : MF_OK;
 }
 

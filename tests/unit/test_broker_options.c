@@ -127,7 +127,9 @@ typedef struct url_case {
 } url_case;
 
 static const url_case url_cases[] = {
-    {"other://h", "url: scheme: no driver of this program has 'other'"},
+    {"other://h",
+     "url: scheme: this program has no driver for 'other', only recorder, future; link "
+     "that driver's library instead, or open the broker with several"},
     {"future://h", "driver future: version: 2 is not supported"},
     {"rec:h", "url: not of the form scheme://..."},
     {"rec://h:hunter2", "url: port: not a number from 1 to 65535"},
@@ -237,6 +239,48 @@ static void test_missing_arguments(void **state)
     assert_string_equal(error.text, "loop: missing");
 }
 
+static void on_message(mf_task *task, uint64_t number, const char *json, size_t length,
+                       void *payload)
+{
+    (void)task;
+    (void)number;
+    (void)json;
+    (void)length;
+    (void)payload;
+}
+
+static mf_outcome run(mf_task *task, void *payload)
+{
+    (void)task;
+    (void)payload;
+    return MF_DONE;
+}
+
+/* A consumer opens its URL among the drivers that it is given, and closes what it opened when the
+ * rest fails: this driver keeps no states. */
+static void test_consumer_drivers(void **state)
+{
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+    mf_consumer *consumer = NULL;
+    mf_error error = {0};
+
+    (void)state;
+    assert_int_equal(mf_loop_new(&options.loop, NULL), MF_OK);
+    options.drivers = drivers;
+    options.broker = "recs://h";
+    options.name_space = "ns";
+    options.handler = mf_blocking_handler(run, NULL);
+    options.handler.message = on_message;
+    opened_url = NULL;
+    closed_count = 0;
+    assert_int_equal(mf_consumer_open(&consumer, &options, &error), MF_ENOTSUP);
+    assert_string_equal(error.text, "handler: the recorder driver keeps no states of tasks");
+    assert_string_equal(opened_url, "recs://h");
+    assert_string_equal(opened_options.name_space, "ns");
+    assert_int_equal(closed_count, 1);
+    mf_loop_free(options.loop);
+}
+
 /* Close is the driver's. */
 static void test_close(void **state)
 {
@@ -249,10 +293,15 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),          cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_default_url),       cmocka_unit_test(test_bad_urls),
-        cmocka_unit_test(test_bad_options),       cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_missing_arguments), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_default_url),
+        cmocka_unit_test(test_bad_urls),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_missing_arguments),
+        cmocka_unit_test(test_consumer_drivers),
+        cmocka_unit_test(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

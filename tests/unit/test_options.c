@@ -150,13 +150,11 @@ static void test_weight(void **state)
     }
 }
 
-/* Versions, the loop, the broker's loop, and the name. */
+/* Versions, the loop and the name. */
 static void test_place(void **state)
 {
-    mf_consumer_options bad[5];
-    mf_broker elsewhere = {.loop = NULL};
+    mf_consumer_options bad[4];
     static const char *const faults[] = {"options: version 2 is not known", "loop: is required",
-                                         "broker_handle: runs on another loop",
                                          "name: contains '/'", "name: empty"};
 
     (void)state;
@@ -164,11 +162,49 @@ static void test_place(void **state)
         bad[i] = usual();
     bad[0].version = 2;
     bad[1].loop = NULL;
-    bad[2].broker_handle = &elsewhere;
-    bad[3].name = "a/b";
-    bad[4].name = "";
+    bad[2].name = "a/b";
+    bad[3].name = "";
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_string_equal(fault_of(&bad[i]), faults[i]);
+}
+
+/* Nothing that is given of the broker is ignored: it is heeded, or refused. */
+static void test_broker(void **state)
+{
+    static const mf_driver *const drivers[] = {&mf_embedded_driver, NULL};
+    mf_broker here = {.loop = (mf_loop *)(void *)&some_loop}, elsewhere = {.loop = NULL};
+    const struct {
+        mf_broker *handle;
+        const char *url, *name_space, *option;
+        const mf_driver *const *drivers;
+        const char *fault;
+    } cases[] = {
+        {&here, NULL, NULL, NULL, NULL, ""},
+        {&elsewhere, NULL, NULL, NULL, NULL, "broker_handle: runs on another loop"},
+        {&here, "embedded://", NULL, NULL, NULL,
+         "broker: not beside broker_handle, which has its own"},
+        {&here, NULL, "a", NULL, NULL, "name_space: not beside broker_handle, which has its own"},
+        {&here, NULL, NULL, "a", NULL, "name_space: not beside broker_handle, which has its own"},
+        {&here, NULL, NULL, NULL, drivers, "drivers: not beside broker_handle, which has its own"},
+        {NULL, "embedded://", "a", NULL, drivers, ""},
+        {NULL, NULL, NULL, "a", NULL, ""},
+        {NULL, NULL, "a", "a", NULL, ""},
+        {NULL, NULL, "a", "b", NULL, "name_space: 'a', but that of broker_options is 'b'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        mf_consumer_options o = usual();
+        char own[2] = "";
+        o.broker_handle = cases[i].handle;
+        o.broker = cases[i].url;
+        o.name_space = cases[i].name_space;
+        if (cases[i].option != NULL)
+            o.broker_options.name_space = memcpy(own, cases[i].option, sizeof own);
+        o.drivers = cases[i].drivers;
+        mf__options_fill_in(&o);
+        assert_string_equal(fault_of(&o), cases[i].fault);
+    }
 }
 
 static void test_handlers(void **state)
@@ -182,7 +218,9 @@ static void test_handlers(void **state)
         {{.version = 1, .run = run}, ""},
         {{.version = 1, .start = start, .stop = stop}, ""},
         {{.version = 2, .run = run}, "handler: version 2 is not known"},
+        {{0}, "handler: is required"},
         {{.version = 0, .run = run}, "handler: version 0 is not known"},
+        {{.version = 0, .start = start}, "handler: version 0 is not known"},
         {{.version = MF_ENOMEM}, "handler: out of memory"},
         {{.version = MF_EINVAL, .refusal = "size: odd"}, "handler: size: odd"},
         {{.version = 1}, kind},
@@ -326,10 +364,10 @@ static void test_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_weight),   cmocka_unit_test(test_place),
-        cmocka_unit_test(test_handlers), cmocka_unit_test(test_balancers),
-        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_weight),    cmocka_unit_test(test_place),
+        cmocka_unit_test(test_broker),    cmocka_unit_test(test_handlers),
+        cmocka_unit_test(test_balancers), cmocka_unit_test(test_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

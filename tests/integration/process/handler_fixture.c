@@ -95,7 +95,6 @@ static void open_with(handler_fixture *f, mf_handler handler)
     mf_error error = {.code = MF_OK};
 
     options.broker_handle = f->broker;
-    options.name_space = "test";
     options.loop = f->loop;
     options.name = "node";
     options.lease_ms = PROCESS_LEASE_MS;

@@ -78,7 +78,6 @@ static int run(counter *me, const char *url, mf_broker *broker, mf_error *error)
     mf_timer patience;
 
     options.broker_handle = broker;
-    options.name_space = "counter";
     options.loop = me->loop;
     options.handler = mf_evented_handler(on_start, on_stop, me);
     options.balancer = mf_balancer_dumb();
