@@ -15,6 +15,13 @@ else()
   set(METAFORA_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 
+# What programs are bound to: before 1.0 a minor step may break them (metafora/version.h).
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(METAFORA_SOVERSION "0.${PROJECT_VERSION_MINOR}")
+else()
+  set(METAFORA_SOVERSION "${PROJECT_VERSION_MAJOR}")
+endif()
+
 # One of the two forms of a library: its target, its file name, how others name it.
 function(metafora_library_form target kind)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "OUTPUT_NAME;EXPORT_NAME" "OBJECTS;PUBLIC;PRIVATE")
@@ -37,7 +44,7 @@ function(metafora_library_form target kind)
     EXPORT_NAME ${arg_EXPORT_NAME}
     LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR})
+    SOVERSION ${METAFORA_SOVERSION})
 endfunction()
 
 # metafora_library(<name> EXPORT_NAME <name> OBJECTS <object library>... [PACKAGES <prefix>...]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The shared libraries export names that begin with mf_ and nothing else, none of the private ones
-# that begin with mf__, and carry SONAME 0.
+# that begin with mf__, and carry SONAME 0.1.
 # usage: symbols.sh INSTALLED
 set -euo pipefail
 status=0
@@ -14,8 +14,8 @@ for library in "$1"/lib*/libmetafora*.so "$1"/lib*/*/libmetafora*.so; do
         echo "$name: exports the above"
         status=1
     fi
-    if ! readelf --dynamic "$library" | grep -q "SONAME.*\[$name\.0\]"; then
-        echo "$name: its SONAME is not $name.0"
+    if ! readelf --dynamic "$library" | grep -q "SONAME.*\[$name\.0\.1\]"; then
+        echo "$name: its SONAME is not $name.0.1"
         status=1
     fi
 done
