@@ -12,7 +12,7 @@
 #include <metafora/driver.h>
 #include <metafora/metafora.h>
 
-#include "../common/log.h"
+#include "common/log.h"
 #include "board.h"
 #include "script.h"
 #include "stage.h"

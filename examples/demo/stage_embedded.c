@@ -6,7 +6,7 @@
 
 #include <metafora/driver.h>
 
-#include "../common/log.h"
+#include "common/log.h"
 #include "node.h"
 #include "stage.h"
 

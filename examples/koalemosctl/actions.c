@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../common/show.h"
+#include "common/show.h"
 
 int action_complain(const mf_error *error)
 {

@@ -3,11 +3,11 @@
 
 #include <metafora/metafora.h>
 
-#include "../common/log.h"
-#include "../common/options.h"
-#include "../common/show.h"
 #include "actions.h"
-#include "when.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/show.h"
+#include "common/when.h"
 
 /* What to do. All but submitting is asked for by an option, most of them with a subject. */
 typedef enum control_verb {
@@ -134,9 +134,11 @@ int main(int argc, char **argv)
         {"command", OPTION_TEXT, "NODE", &flags.subjects[COMMAND], 0, 0,
          "tell the node: freeze, unfreeze, balance, drain, undrain, stop_task ID"},
     };
-    const option_table table = {"koalemosctl", "[options] COMMAND [ARGUMENT...]",
-                                "Submits COMMAND as a task and prints the task's id.", entries,
-                                sizeof entries / sizeof *entries};
+    const option_table table = {.program = "koalemosctl",
+                                .usage = "[options] COMMAND [ARGUMENT...]",
+                                .summary = "Submits COMMAND as a task and prints the task's id.",
+                                .entries = entries,
+                                .count = sizeof entries / sizeof *entries};
     int status = 0;
 
     flags.broker.log = MF_LOG_ERROR;
@@ -146,8 +148,12 @@ int main(int argc, char **argv)
     control_verb verb;
     action_order order = {.operands = argv + first, .id = flags.id};
     status = find_verb(&table, &flags, argc - first, &verb);
-    if (status == 0 && flags.at != NULL && when_parse(&order.not_before_us, "--at", flags.at) != 0)
+    mf_error error;
+    if (status == 0 && flags.at != NULL &&
+        when_parse(&order.not_before_us, "--at", flags.at, &error) != MF_OK) {
+        show_complaint(NULL, error.text);
         status = 2;
+    }
     order.subject = flags.subjects[verb];
     return status != 0 ? status : run(&flags, verb, &order);
 }

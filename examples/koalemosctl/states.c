@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "../common/properties.h"
-#include "../common/show.h"
 #include "actions.h"
-#include "when.h"
+#include "common/show.h"
+#include "common/when.h"
 
 /* Telling. */
 
@@ -21,8 +21,12 @@ static int read_message(mf_message *out, char **operands)
         bool has_more = code == MF_MESSAGE_SLEEP || code == MF_MESSAGE_ERROR;
         if (has_more != (operands[1] != NULL) || (has_more && operands[2] != NULL))
             break;
-        if (code == MF_MESSAGE_SLEEP && when_parse(&until_us, "--tell: sleep", operands[1]) != 0)
+        mf_error error;
+        if (code == MF_MESSAGE_SLEEP &&
+            when_parse(&until_us, "--tell: sleep", operands[1], &error) != MF_OK) {
+            show_complaint(NULL, error.text);
             return -1;
+        }
         *out = code == MF_MESSAGE_SLEEP   ? mf_message_sleep_until(until_us)
                : code == MF_MESSAGE_ERROR ? mf_message_error("%s", operands[1])
                                           : mf_message_of((mf_message_code)code);

@@ -7,8 +7,8 @@
 #include <sys/random.h>
 
 #include "../common/properties.h"
-#include "../common/show.h"
 #include "actions.h"
+#include "common/show.h"
 #include "words.h"
 
 typedef struct task_batch {

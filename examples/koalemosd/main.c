@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/log.h"
-#include "../common/options.h"
+#include "common/log.h"
+#include "common/options.h"
 #include "node.h"
 
 typedef struct koalemosd {
@@ -55,9 +55,12 @@ static int parse(koa_node_options *node, int argc, char **argv, int *status)
         {"events", OPTION_TEXT, "FILE", &node->events, 0, 0,
          "append a JSON line for each start and end of a task to FILE"},
     };
-    const option_table table = {"koalemosd", "[options]",
-                                "Runs tasks such as {\"args\":[\"sleep\",\"3\"]} as processes.",
-                                entries, sizeof entries / sizeof *entries};
+    const option_table table = {.program = "koalemosd",
+                                .usage = "[options]",
+                                .summary =
+                                    "Runs tasks such as {\"args\":[\"sleep\",\"3\"]} as processes.",
+                                .entries = entries,
+                                .count = sizeof entries / sizeof *entries};
 
     int operand = options_parse(&table, argc, argv, status);
     if (operand >= 0 && operand < argc)

@@ -11,9 +11,9 @@
 
 #include <metafora/process.h>
 
-#include "../../../examples/common/options.h"
 #include "../../../examples/common/properties.h"
-#include "../../../examples/common/show.h"
+#include "common/options.h"
+#include "common/show.h"
 #include "process/arguments.h"
 #include "words.h"
 
@@ -185,7 +185,11 @@ static int parse(parsed *out, int *status, char *first, char *second)
         {"number", OPTION_NUMBER, "N", &out->number, 2, 10, ""},
         {"flag", OPTION_FLAG, NULL, &out->flag, 0, 0, ""},
     };
-    const option_table table = {"test", "", "", entries, sizeof entries / sizeof *entries};
+    const option_table table = {.program = "test",
+                                .usage = "",
+                                .summary = "",
+                                .entries = entries,
+                                .count = sizeof entries / sizeof *entries};
     char *argv[] = {"test", first, second, NULL};
 
     *status = 0;

@@ -2,11 +2,11 @@
 #include "when.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <metafora/driver.h>
 #include <metafora/state.h>
 
 static const int64_t longest_s = INT64_C(100) * 366 * 86400;
@@ -40,22 +40,20 @@ static int from_now(int64_t *wall_us, const char *text)
     return 0;
 }
 
-int when_parse(int64_t *wall_us, const char *what, const char *text)
+int when_parse(int64_t *wall_us, const char *what, const char *text, mf_error *error)
 {
     mf_time time;
-    mf_error error;
+    mf_error fault;
 
     if (text[0] == '+') {
         if (from_now(wall_us, text + 1) == 0)
-            return 0;
-        fprintf(stderr, "koalemosctl: %s: '%s' is not +N with s, m, h, d or nothing behind it\n",
-                what, text);
-        return -1;
+            return MF_OK;
+        return mf_error_set(error, MF_EINVAL,
+                            "%s: '%.60s' is not +N with s, m, h, d or nothing behind it", what,
+                            text);
     }
-    if (mf_time_parse(&time, text, strlen(text), &error) != MF_OK) {
-        fprintf(stderr, "koalemosctl: %s: '%s': %s\n", what, text, error.text);
-        return -1;
-    }
+    if (mf_time_parse(&time, text, strlen(text), &fault) != MF_OK)
+        return mf_error_set(error, MF_EINVAL, "%s: '%.60s': %.100s", what, text, fault.text);
     *wall_us = mf_time_to_wall_us(&time);
-    return 0;
+    return MF_OK;
 }

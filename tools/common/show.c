@@ -1,6 +1,7 @@
 /* Showing text that came from elsewhere. */
 #include "show.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <metafora/log.h>
@@ -22,7 +23,7 @@ void show(FILE *to, const char *text)
 
 void show_complaint(const char *what, const char *why)
 {
-    fputs("koalemosctl: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     if (what != NULL) {
         show(stderr, what);
         fputs(": ", stderr);

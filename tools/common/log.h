@@ -1,6 +1,6 @@
 /* Log lines on stderr, from a level on. */
-#ifndef COMMON_LOG_H
-#define COMMON_LOG_H
+#ifndef TOOLS_LOG_H
+#define TOOLS_LOG_H
 
 #include <metafora/log.h>
 

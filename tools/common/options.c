@@ -27,6 +27,8 @@ static void print_help(const option_table *table)
         print_row(table->entries[i].name, table->entries[i].argument, table->entries[i].help);
     print_row("help", NULL, "show this");
     print_row("version", NULL, "show the version");
+    if (table->print_more != NULL)
+        table->print_more();
 }
 
 int options_complain(const option_table *table, const char *format, ...)
@@ -96,8 +98,9 @@ int options_parse(const option_table *table, int argc, char **argv, int *status)
 
     make_long_options(table, long_options);
     opterr = 0;
-    optind = 1;
-    while ((value = getopt_long(argc, argv, "+:", long_options, NULL)) != -1) {
+    optind = 0; /* anew, also when another table has been parsed before */
+    while ((value = getopt_long(argc, argv, table->permute ? ":" : "+:", long_options, NULL)) !=
+           -1) {
         if (value == HELP_VALUE || value == VERSION_VALUE) {
             if (value == HELP_VALUE)
                 print_help(table);

@@ -1,6 +1,6 @@
 /* Command line options from one table, which drives both parsing and --help. */
-#ifndef COMMON_OPTIONS_H
-#define COMMON_OPTIONS_H
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +29,8 @@ typedef struct option_table {
     const char *summary; /* one line */
     const option_entry *entries;
     size_t count;
+    bool permute;             /* options may follow operands, until "--" */
+    void (*print_more)(void); /* the end of the help; may be NULL */
 } option_table;
 
 /* The values of a program that runs a consumer or a client. */
@@ -63,7 +65,8 @@ typedef struct broker_flags {
         "log", OPTION_LEVEL, "LEVEL", &(flags)->log, 0, 0, "debug, info, warn, error or none" \
     }
 
-/* Parses up to the first operand. Returns its index; or -1 when the program shall end at once with
+/* Parses up to the first operand; with `permute`, all options, and argv then has the operands last.
+ * Returns the first one's index; or -1 when the program shall end at once with
  * *status: after --help and --version with 0, after an error, told on stderr, with 2. */
 int options_parse(const option_table *table, int argc, char **argv, int *status);
 
