@@ -415,6 +415,14 @@ static void on_counted(mf_op *op)
     mf__key_leases_take(&op->session->claims, op, claim->request->count, start);
 }
 
+static void begin(mf_op *op)
+{
+    if (mf__crashes_are_counted(op->etcd))
+        on_counted(op);
+    else
+        mf__crashes_await(op, on_counted);
+}
+
 void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
 {
     claim_op *claim = mf__op_new_of(broker, &request->request, sizeof *claim, request->session);
@@ -425,8 +433,5 @@ void mf__etcd_claim(mf_broker *broker, mf_claims_request *request)
     claim->messages = MF_ARENA_NEW(&claim->op.arena, int64_t, request->count);
     for (size_t i = 0; i < request->count; i++)
         request->claims[i]->properties = NULL;
-    if (mf__crashes_are_counted(claim->op.etcd))
-        on_counted(&claim->op);
-    else
-        mf__crashes_await(&claim->op, on_counted);
+    mf__op_begin(&claim->op, begin);
 }

@@ -25,14 +25,12 @@ static void put_command(mf_op *op, mf_key_lease *lease, const mf_error *error)
 {
     mf_send_request *request = ((send_op *)op)->request;
     mf_txn *txn = mf__txn_new(&op->arena, 0, 1, 0);
-    uint64_t name = mf_loop_random(op->etcd->broker.loop);
 
     if (error != NULL) {
         mf__op_fail_as(op, error);
         return;
     }
-    mf_bytes key = mf__key(op->etcd, &op->arena, "nodes/%s/commands/%llu", request->node,
-                           (unsigned long long)name);
+    mf_bytes key = mf__command_key(op->etcd, &op->arena, request->node);
     mf_bytes json = {.len = request->length, .data = (uint8_t *)request->json};
     mf__txn_then(txn, mf__op_put(&op->arena, key, json, lease->id));
     op->rescue = mf__key_leases_take_again;
@@ -150,6 +148,16 @@ static void find_acknowledged(receive_op *receive)
     mf__op_call(&receive->op, &mf__method_range, &range->base, on_found);
 }
 
+static void begin(mf_op *op)
+{
+    receive_op *receive = (receive_op *)op;
+
+    if (acknowledged(receive) > 0)
+        find_acknowledged(receive);
+    else
+        read_rest(receive);
+}
+
 void mf__etcd_receive(mf_broker *broker, mf_receive_request *request)
 {
     receive_op *receive =
@@ -162,8 +170,5 @@ void mf__etcd_receive(mf_broker *broker, mf_receive_request *request)
     request->count = 0;
     receive->prefix = mf__key(op->etcd, &op->arena, "nodes/%s/commands/", request->session->node);
     receive->end = mf__bytes_after_prefix(&op->arena, receive->prefix);
-    if (acknowledged(receive) > 0)
-        find_acknowledged(receive);
-    else
-        read_rest(receive);
+    mf__op_begin(op, begin);
 }

@@ -174,6 +174,17 @@ static int read_transaction_limit(mf_etcd *etcd, const char *text, mf_error *err
     return MF_OK;
 }
 
+/* In an order of its own, so that not all nodes use the member that is named first. */
+static void shuffle_endpoints(mf_etcd *etcd)
+{
+    for (size_t left = etcd->url.host_count; left > 1; left--) {
+        size_t at = mf_loop_random(etcd->broker.loop) % left;
+        mf_endpoint last = etcd->endpoints[left - 1];
+        etcd->endpoints[left - 1] = etcd->endpoints[at];
+        etcd->endpoints[at] = last;
+    }
+}
+
 /* etcd://[user:password@]host[:port][,host...] */
 static int read_url(mf_etcd *etcd, const char *text, mf_broker_options *options, mf_error *error)
 {
@@ -200,6 +211,7 @@ static int read_url(mf_etcd *etcd, const char *text, mf_broker_options *options,
             .host = url->hosts[i].host,
             .port = url->hosts[i].port != 0 ? url->hosts[i].port : DEFAULT_PORT,
         };
+    shuffle_endpoints(etcd);
     return MF_OK;
 }
 

@@ -116,23 +116,30 @@ static void transact(mf_op *op)
     mf__op_transact(op, txn, on_ended);
 }
 
+static void begin(mf_op *op)
+{
+    const ending_op *ending = (ending_op *)op;
+    bool counted = false;
+
+    for (size_t i = 0; i < ending->request->count; i++)
+        counted |= mf__recent_end(op->session, ending->request->claims[i], ending->done);
+    if (counted) {
+        mf__crashes_await(op, transact);
+        return;
+    }
+    mf__crashes_go_on(op->etcd);
+    transact(op);
+}
+
 static void end(mf_broker *broker, mf_claims_request *request, bool done)
 {
     ending_op *ending = mf__op_new_of(broker, &request->request, sizeof *ending, request->session);
-    bool counted = false;
 
     if (ending == NULL)
         return;
     ending->request = request;
     ending->done = done;
-    for (size_t i = 0; i < request->count; i++)
-        counted |= mf__recent_end(ending->op.session, request->claims[i], done);
-    if (counted) {
-        mf__crashes_await(&ending->op, transact);
-        return;
-    }
-    mf__crashes_go_on(ending->op.etcd);
-    transact(&ending->op);
+    mf__op_begin(&ending->op, begin);
 }
 
 void mf__etcd_release(mf_broker *broker, mf_claims_request *request)

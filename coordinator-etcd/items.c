@@ -2,12 +2,17 @@
  *
  * One transaction for as many items as fit into a request, each in a nested one of its own. It puts
  * a key named after the request's token, which stays for a minute: a copy that comes again finds
- * it, changes nothing, and answers by what there was before the first one's revision. A removal
- * also touches a key that renewals read, so that they notice what the watch has yet to tell. */
+ * it, changes nothing, and answers by what there was before the first one's revision. A removal of
+ * tasks that are there also touches a key that renewals read, so that they notice what the watch
+ * has yet to tell. Owners of other libraries would not notice: they are sent a command. */
+#include <stdlib.h>
 #include <string.h>
+
+#include <metafora/command.h>
 
 #include "crashes.h"
 #include "delays.h"
+#include "document.h"
 #include "handle.h"
 #include "keys.h"
 #include "leases.h"
@@ -30,6 +35,7 @@ typedef struct items_op {
     size_t *places; /* of its items */
     size_t count;
     int64_t wall_us; /* from which its delays count */
+    mf_txn *stops;   /* puts commands to owners of other libraries */
 } items_op;
 
 static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error);
@@ -57,8 +63,10 @@ static void settle_repeated(items_op *items)
     }
 }
 
-static void after_part(items_op *items)
+static void begin_next_part(mf_op *op)
 {
+    items_op *items = (items_op *)op;
+
     items->first = items->next;
     if (items->next < items->request->count) {
         items->op.retaken = false;
@@ -67,6 +75,70 @@ static void after_part(items_op *items)
     }
     settle_repeated(items);
     mf__op_end(&items->op);
+}
+
+/* Removed tasks that run on nodes of other libraries: these learn of it by a command only. What
+ * fails makes the whole request fail, so that it comes again. */
+
+static void send_stops(mf_op *op, mf_key_lease *lease, const mf_error *error)
+{
+    mf_txn *txn = ((items_op *)op)->stops;
+
+    if (error != NULL) {
+        mf__op_fail_as(op, error);
+        return;
+    }
+    for (size_t i = 0; i < txn->message.n_success; i++)
+        txn->message.success[i]->request_put->lease = lease->id;
+    op->rescue = mf__key_leases_take_again;
+    mf__op_transact(op, txn, begin_next_part);
+}
+
+static void add_stop(items_op *items, const char *id, const Etcd__KeyValue *owner)
+{
+    const mf_command stop = {.verb = MF_COMMAND_STOP_TASK, .task = id};
+    mf_arena *arena = &items->op.arena;
+    mf_etcd_document found;
+    char *json;
+
+    if (owner == NULL || owner->lease == 0 ||
+        mf__etcd_document_read(&found, owner->value, arena) != MF_OK || found.token[0] != '\0' ||
+        mf_command_format(&json, &stop, NULL) != MF_OK)
+        return;
+    mf__txn_then(items->stops, mf__op_put(arena, mf__command_key(items->op.etcd, arena, found.node),
+                                          mf__bytes_copy(arena, mf__bytes_of(json)), 0));
+    free(json);
+}
+
+static void on_owners(mf_op *op)
+{
+    items_op *items = (items_op *)op;
+    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+
+    items->stops = mf__txn_new(&op->arena, 0, items->count, 0);
+    for (size_t i = 0; i < items->count; i++)
+        add_stop(items, items->request->items[items->places[i]].id, mf__answer_get(answer, i));
+    if (items->stops->message.n_success > 0)
+        mf__key_leases_take(&op->etcd->commands, op, items->stops->message.n_success, send_stops);
+    else
+        begin_next_part(op);
+}
+
+static void after_part(items_op *items)
+{
+    mf_op *op = &items->op;
+    mf_txn *txn = mf__txn_new(&op->arena, 0, items->count, 0);
+
+    for (size_t i = 0; i < items->count && items->kind == REMOVE; i++) {
+        const char *id = items->request->items[items->places[i]].id;
+        mf__txn_then(txn, mf__op_get(&op->arena, mf__task_keys(op->etcd, &op->arena, id).owner));
+    }
+    op->rescue = NULL;
+    op->retaken = false;
+    if (txn->message.n_success > 0)
+        mf__op_transact(op, txn, on_owners);
+    else
+        begin_next_part(op);
 }
 
 /* A copy of a request that was carried out. */
@@ -136,20 +208,24 @@ static void on_part(mf_op *op)
     after_part(items);
 }
 
+/* What a node of another library has left of an earlier task of the name goes. */
 static mf_txn *submit_one(items_op *items, const mf_item *item)
 {
     mf_etcd *etcd = items->op.etcd;
     mf_arena *arena = &items->op.arena;
     mf_task_keys keys = mf__task_keys(etcd, arena, item->id);
-    mf_txn *txn = mf__txn_new(arena, 1, 3, 0);
+    mf_txn *txn = mf__txn_new(arena, 1, 4, 0);
 
     mf__txn_if_mod(txn, keys.task, 0);
     mf__txn_then(txn, mf__op_put(arena, keys.task, (mf_bytes){0}, 0));
     if (item->properties != NULL)
         mf__txn_then(txn, mf__op_put(arena, keys.properties, mf__bytes_of(item->properties), 0));
-    if (item->delay_us > 0)
-        mf__txn_then(txn, mf__op_put(arena, mf__delay_key(etcd, arena, item->id),
-                                     mf__delay_text(arena, items->wall_us + item->delay_us), 0));
+    mf__txn_then(txn, mf__op_delete(arena, mf__crash_key(etcd, arena, item->id)));
+    mf_bytes delay = mf__delay_key(etcd, arena, item->id);
+    int64_t until_us = items->wall_us + item->delay_us;
+    mf__txn_then(txn, item->delay_us > 0
+                          ? mf__op_put(arena, delay, mf__delay_text(arena, until_us), 0)
+                          : mf__op_delete(arena, delay));
     return txn;
 }
 
@@ -167,6 +243,21 @@ static mf_txn *remove_one(mf_op *op, const mf_item *item)
     mf__txn_then(txn, mf__op_delete(arena, keys.task));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.slash, keys.owner));
     mf__txn_then(txn, mf__op_delete_range(arena, keys.behind_owner, keys.slash_end));
+    return txn;
+}
+
+/* Unless none of the tasks is there. */
+static mf_txn *touch_removals(items_op *items)
+{
+    mf_etcd *etcd = items->op.etcd;
+    mf_arena *arena = &items->op.arena;
+    mf_txn *txn = mf__txn_new(arena, items->count, 0, 1);
+
+    for (size_t i = 0; i < items->count; i++) {
+        const char *id = items->request->items[items->places[i]].id;
+        mf__txn_if_mod(txn, mf__task_keys(etcd, arena, id).task, 0);
+    }
+    mf__txn_else(txn, mf__op_put(arena, mf__removals_key(etcd, arena), (mf_bytes){0}, 0));
     return txn;
 }
 
@@ -208,18 +299,26 @@ static size_t bytes_of(const items_op *items, const mf_item *item)
     return ITEM_BYTES + keys + (item->properties != NULL ? strlen(item->properties) : 0);
 }
 
+/* Besides the token's, and what touch_removals compares below its own. */
+static size_t part_limit(const items_op *items)
+{
+    size_t operations = items->op.etcd->transaction_limit - 2;
+
+    return items->kind == REMOVE ? operations / 2 : operations;
+}
+
 /* Chooses the items of the next part. */
 static void fill_part(items_op *items)
 {
     mf_items_request *request = items->request;
-    size_t bytes = 0;
+    size_t bytes = 0, most = part_limit(items);
 
     for (items->count = 0; items->next < request->count; items->next++) {
         mf_item *item = &request->items[items->next];
         if (mf__table_find(&items->ids, mf__bytes_of(item->id)) != items->next)
             continue;
         bytes += bytes_of(items, item);
-        if (bytes > PART_BYTES && items->count > 0)
+        if ((bytes > PART_BYTES && items->count > 0) || items->count == most)
             break;
         if (is_marker(item->id))
             item->result = items->kind == SUBMIT ? MF_EINVAL : MF_EGONE;
@@ -250,8 +349,7 @@ static void next_part(mf_op *op, mf_key_lease *lease, const mf_error *error)
         mf__txn_then(txn, mf__op_txn(&op->arena, change_one(items, item)));
     }
     if (items->kind == REMOVE)
-        mf__txn_then(
-            txn, mf__op_put(&op->arena, mf__removals_key(op->etcd, &op->arena), (mf_bytes){0}, 0));
+        mf__txn_then(txn, mf__op_txn(&op->arena, touch_removals(items)));
     op->rescue = mf__key_leases_take_again;
     mf__op_transact(op, txn, on_part);
 }

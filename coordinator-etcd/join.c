@@ -349,6 +349,8 @@ void mf__etcd_join(mf_broker *broker, mf_join_request *request)
     if (join == NULL)
         return;
     join->request = request;
+    join->op.joins = true;
+    join->op.session->joins++;
     join->op.session->over = false;
     mf__key_leases_prepare(&join->op.session->claims);
     mf__key_leases_prepare(&join->op.etcd->marks);
@@ -429,15 +431,19 @@ static void on_forgiven(mf_op *op)
     mf__key_leases_take(&op->etcd->marks, op, 1, write_end);
 }
 
+static void begin_leave(mf_op *op)
+{
+    op->session->over = true;
+    if (mf__recent_leave(op->session))
+        mf__crashes_await(op, on_forgiven);
+    else
+        on_forgiven(op);
+}
+
 void mf__etcd_leave(mf_broker *broker, mf_session_request *request)
 {
     leave_op *leave = mf__op_new_of(broker, &request->request, sizeof *leave, request->session);
 
-    if (leave == NULL)
-        return;
-    leave->op.session->over = true;
-    if (mf__recent_leave(leave->op.session))
-        mf__crashes_await(&leave->op, on_forgiven);
-    else
-        on_forgiven(&leave->op);
+    if (leave != NULL)
+        mf__op_begin(&leave->op, begin_leave);
 }

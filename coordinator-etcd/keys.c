@@ -140,6 +140,12 @@ mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part,
     return key;
 }
 
+mf_bytes mf__command_key(mf_etcd *etcd, mf_arena *arena, const char *node)
+{
+    return mf__key(etcd, arena, "nodes/%s/commands/%llu", node,
+                   (unsigned long long)mf_loop_random(etcd->broker.loop));
+}
+
 mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena)
 {
     return mf__key(etcd, arena, "_mf/removals");

@@ -41,6 +41,9 @@ void mf__key_to_cursor(char cursor[MF_CURSOR_SIZE], mf_bytes rest);
 mf_bytes mf__key_behind_cursor(mf_etcd *etcd, mf_arena *arena, const char *part,
                                const char *cursor);
 
+/* A new one, for a command to the node. */
+mf_bytes mf__command_key(mf_etcd *etcd, mf_arena *arena, const char *node);
+
 /* Its revision is that of the last removal of tasks. */
 mf_bytes mf__removals_key(mf_etcd *etcd, mf_arena *arena);
 

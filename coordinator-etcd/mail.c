@@ -280,16 +280,10 @@ static void list(mail_op *mail, mf_bytes from)
     mf__op_call(&mail->op, &mf__method_range, &range->base, on_listed);
 }
 
-void mf__etcd_mail(mf_broker *broker, mf_mail_request *request)
+static void begin(mf_op *op)
 {
-    mail_op *mail = mf__op_new_of(broker, &request->request, sizeof *mail, request->session);
+    mail_op *mail = (mail_op *)op;
 
-    if (mail == NULL)
-        return;
-    mf_op *op = &mail->op;
-    mail->request = request;
-    request->count = 0;
-    request->more = false;
     mail->watch = mf__etcd_watch_is_on(op->etcd) ? mf__etcd_watch_state(op->etcd).number : 0;
     if (mail->watch == 0 || mail->watch == op->etcd->mailbox.watch) {
         look(mail);
@@ -298,4 +292,16 @@ void mf__etcd_mail(mf_broker *broker, mf_mail_request *request)
     mf_bytes prefix = mf__key(op->etcd, &op->arena, "tasks/");
     mail->end = mf__bytes_after_prefix(&op->arena, prefix);
     list(mail, prefix);
+}
+
+void mf__etcd_mail(mf_broker *broker, mf_mail_request *request)
+{
+    mail_op *mail = mf__op_new_of(broker, &request->request, sizeof *mail, request->session);
+
+    if (mail == NULL)
+        return;
+    mail->request = request;
+    request->count = 0;
+    request->more = false;
+    mf__op_begin(&mail->op, begin);
 }

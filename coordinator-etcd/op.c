@@ -105,12 +105,42 @@ void *mf__op_new_of(mf_broker *broker, mf_request *request, size_t size, const m
     return NULL;
 }
 
+void mf__op_begin(mf_op *op, void (*fn)(mf_op *op))
+{
+    mf_op **last = &op->session->behind;
+
+    if (op->session->joins == 0) {
+        fn(op);
+        return;
+    }
+    while (*last != NULL)
+        last = &(*last)->next_waiting;
+    op->then = fn;
+    op->next_waiting = NULL;
+    *last = op;
+}
+
+static void begin_those_behind(mf_etcd_session *session)
+{
+    mf_op *op = session->behind;
+
+    session->behind = NULL;
+    while (op != NULL) {
+        mf_op *next = op->next_waiting;
+        op->then(op);
+        op = next;
+    }
+}
+
 void mf__op_end(mf_op *op)
 {
     mf_etcd *etcd = op->etcd;
+    bool last_join = op->joins && --op->session->joins == 0;
 
     unlink_op(op);
     op->request->done(op->request);
+    if (last_join)
+        begin_those_behind(op->session);
     if (op->session != NULL)
         mf__session_release(etcd, op->session);
     mf__arena_clear(&op->arena);

@@ -21,6 +21,7 @@ struct mf_op {
     mf_etcd_session *session; /* NULL: none */
     mf_bytes guard;           /* the session's node document when the operation began */
     uint64_t epoch;
+    bool joins; /* those of the session that come later wait for it */
     mf_op *next, *previous;
     mf_arena arena;
     mf_rpc rpc;
@@ -40,13 +41,16 @@ struct mf_op {
     /* The look that it waits for. */
     mf_etcd_link *link;
     mf_look_fn looked;
-    mf_op *next_waiting;
+    mf_op *next_waiting; /* for whatever */
 };
 
 /* `size` bytes that begin with an mf_op, all zero; NULL: the request will be called back. */
 void *mf__op_new(mf_broker *broker, mf_request *request, size_t size);
 /* The same, with op->session. */
 void *mf__op_new_of(mf_broker *broker, mf_request *request, size_t size, const mf_session *session);
+/* Calls fn(op) when the session is joined by no request that has no answer yet: the operation's
+ * guard is what that one writes. At once, if there is none. */
+void mf__op_begin(mf_op *op, void (*fn)(mf_op *op));
 /* Ends the operation, calls the request back and frees all. */
 void mf__op_end(mf_op *op);
 /* The same, soon: for one that has its answer while it is still inside the slot. */

@@ -35,6 +35,7 @@
 typedef struct renewed_lease {
     mf_part part; /* first */
     int64_t id;
+    int64_t kept_us;           /* when its renewal was sent */
     int64_t renewed_before_us; /* 0: not known */
     bool gone;
     const Etcd__LeaseTimeToLiveResponse *listing; /* NULL: not needed */
@@ -275,6 +276,21 @@ static void note_listing(renew_op *renew, const renewed_lease *lease)
         known->keys = lease->listing->n_keys + known->being_put;
 }
 
+/* The renewal counts: a majority stood behind the member that acknowledged it. */
+static void note_renewal(renew_op *renew, renewed_lease *lease)
+{
+    mf_op *op = &renew->op;
+    mf_key_lease *known = mf__key_leases_find(&op->session->claims, lease->id);
+
+    if (lease->gone)
+        return;
+    if (known != NULL) {
+        lease->renewed_before_us = known->renewed_us;
+        known->renewed_us = lease->kept_us;
+    }
+    mf__recent_survive(op->etcd, op->session, lease->id, lease->kept_us);
+}
+
 static void on_listed(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
@@ -289,6 +305,7 @@ static void on_listed(mf_op *op)
         for (size_t i = 0; i < renew->count; i++) {
             if (!renew->leases[i].gone && renew->leases[i].listing != NULL)
                 index_keys(renew, &renew->leases[i]);
+            note_renewal(renew, &renew->leases[i]);
             note_listing(renew, &renew->leases[i]);
         }
         sort_claims(renew);
@@ -401,7 +418,6 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
     renewed_lease *lease = (renewed_lease *)part;
     const Etcd__LeaseKeepAliveResponse *answer =
         (const Etcd__LeaseKeepAliveResponse *)part->rpc.answer;
-    mf_key_lease *known = mf__key_leases_find(&op->session->claims, lease->id);
 
     if (error->code != MF_OK) {
         mf__op_note_error(op, error);
@@ -409,12 +425,7 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
     }
     check_term(renew, answer->header != NULL ? answer->header->raft_term : 0);
     lease->gone = answer->ttl <= 0;
-    if (known != NULL && !lease->gone) {
-        lease->renewed_before_us = known->renewed_us;
-        known->renewed_us = part->rpc.sent_us;
-    }
-    if (!lease->gone)
-        mf__recent_survive(op->etcd, op->session, lease->id, part->rpc.sent_us);
+    lease->kept_us = part->rpc.sent_us;
     note_sent(renew, part->rpc.sent_us);
 }
 
@@ -480,17 +491,10 @@ static void on_unknown(mf_op *op)
     keep_alive(op);
 }
 
-void mf__etcd_renew(mf_broker *broker, mf_renew_request *request)
+static void begin(mf_op *op)
 {
-    renew_op *renew = mf__op_new_of(broker, &request->request, sizeof *renew, request->session);
-
-    if (renew == NULL)
-        return;
-    mf_op *op = &renew->op;
-    renew->request = request;
-    request->lost_count = 0;
-    request->request.sent_us = 0;
-    renew->link = mf__etcd_renewal_link(op->etcd);
+    ((renew_op *)op)->link = mf__etcd_renewal_link(op->etcd);
+    op->request->sent_us = 0;
     if (op->session->lease != 0)
         keep_alive(op);
     else
@@ -498,4 +502,15 @@ void mf__etcd_renew(mf_broker *broker, mf_renew_request *request)
             op, &mf__method_range,
             &mf__range_new(&op->arena, mf__bytes_of(op->session->node_key), (mf_bytes){0})->base,
             on_unknown);
+}
+
+void mf__etcd_renew(mf_broker *broker, mf_renew_request *request)
+{
+    renew_op *renew = mf__op_new_of(broker, &request->request, sizeof *renew, request->session);
+
+    if (renew == NULL)
+        return;
+    renew->request = request;
+    request->lost_count = 0;
+    mf__op_begin(&renew->op, begin);
 }

@@ -31,6 +31,8 @@ struct mf_etcd_session {
     int64_t holder_until_us;
     bool mail_waits; /* its watchers are to be told */
     size_t users;    /* operations */
+    size_t joins;    /* of them, under way */
+    mf_op *behind;   /* those that wait for these, in order */
     bool over;       /* it has left: to be forgotten with its last user */
 };
 

@@ -123,19 +123,24 @@ static mf_txn *store_one(mf_op *op, const mf_write *write)
     return txn;
 }
 
+static void write_all(mf_op *op)
+{
+    mf_store_request *request = ((store_op *)op)->request;
+    mf_txn *txn = mf__txn_new(&op->arena, 1, request->count, 1);
+    mf__guard(op, txn);
+    for (size_t i = 0; i < request->count; i++)
+        mf__txn_then(txn, mf__op_txn(&op->arena, store_one(op, &request->writes[i])));
+    mf__op_transact(op, txn, on_stored);
+}
+
 void mf__etcd_store(mf_broker *broker, mf_store_request *request)
 {
     store_op *store = mf__op_new_of(broker, &request->request, sizeof *store, request->session);
 
     if (store == NULL)
         return;
-    mf_op *op = &store->op;
     store->request = request;
-    mf_txn *txn = mf__txn_new(&op->arena, 1, request->count, 1);
-    mf__guard(op, txn);
-    for (size_t i = 0; i < request->count; i++)
-        mf__txn_then(txn, mf__op_txn(&op->arena, store_one(op, &request->writes[i])));
-    mf__op_transact(op, txn, on_stored);
+    mf__op_begin(&store->op, write_all);
 }
 
 /* states */

@@ -79,6 +79,28 @@ static void lower_epoch_is_stale(contract *c)
     assert_int_equal(renew(a, held), MF_OK);
 }
 
+/* Requests that are made behind a join, while that has no answer yet, are of the new epoch. */
+static void requests_behind_a_join(contract *c)
+{
+    peer *a = peer_joined(c, "a", 10000);
+    mf_claim *held = new_claim(c, "held"), *t = new_claim(c, "t");
+
+    submit(a, "t");
+    submit(a, "held");
+    assert_int_equal(claim(a, held), MF_OK);
+    a->session.epoch++;
+    call *joined = start_join(a, false), *renewed = start_renew(a, held, 1);
+    call *received = start_receive(a, 0, 10), *claimed = start_claim(a, t, 1);
+    call *ended = start_done(a, held, 1);
+    assert_int_equal(call_wait(joined), MF_OK);
+    assert_int_equal(call_wait(renewed), MF_OK);
+    assert_int_equal(call_wait(received), MF_OK);
+    assert_int_equal(call_wait(claimed), MF_OK);
+    assert_int_equal(t->result, MF_OK);
+    assert_int_equal(call_wait(ended), MF_OK);
+    assert_int_equal(held->result, MF_OK);
+}
+
 /* Claims stay the session's across a join with a higher epoch, with their fences. */
 static void claims_survive_a_join_again(contract *c)
 {
@@ -187,6 +209,7 @@ const contract_case session_cases[] = {
     CASE(takeover_ends_the_old_session),
     CASE(join_may_be_repeated),
     CASE(lower_epoch_is_stale),
+    CASE(requests_behind_a_join),
     CASE(claims_survive_a_join_again),
     CASE(leave_frees_name_and_tasks),
     CASE(request_after_leave_has_no_session),

@@ -293,6 +293,45 @@ static void test_removed_by_hand(void **state)
     assert_keys(f, "/t/tasks/", "");
 }
 
+/* A task that runs on a node of the Go library is removed: that node does not look whether its
+ * tasks are there, and is sent the command that it knows. One of ours needs none. */
+static void test_removed_from_a_foreign_node(void **state)
+{
+    static const char stop[] = "{\"command\":\"stop_task\",\"parameters\":{\"task\":\"1\"}}";
+    fixture *f = *state;
+    mf_claim ours = {.id = "2"};
+
+    assert_int_equal(driver_submit(&f->a, "k", "1", NULL), MF_OK);
+    assert_int_equal(driver_submit(&f->a, "l", "2", NULL), MF_OK);
+    put_on_lease(f, "/t/tasks/1/owner", "{\"node\":\"go\"}", new_lease(f, "60"));
+    assert_int_equal(claim(f, &ours), MF_OK);
+    assert_int_equal(driver_remove(&f->a, "m", "2"), MF_OK);
+    assert_keys(f, "/t/nodes/go/commands/", "");
+    assert_int_equal(driver_remove(&f->a, "r", "1"), MF_OK);
+    char *text =
+        etcd_ctl(f->server, "get", "--prefix", "--print-value-only", "/t/nodes/go/commands/", NULL);
+    text[strcspn(text, "\n")] = '\0';
+    assert_string_equal(text, stop);
+    free(text);
+    assert_keys(f, "/t/nodes/a/commands/", "");
+}
+
+/* What a task leaves that a node of the Go library has finished does not befall the next one of its
+ * name. */
+static void test_left_by_a_foreign_node(void **state)
+{
+    fixture *f = *state;
+    mf_claim c = {.id = "1"};
+
+    put(f, "/t/_mf/delayed/1", "9000000000000000");
+    put(f, "/t/_mf/crashes/1", "2");
+    assert_int_equal(driver_submit(&f->b, "k", "1", NULL), MF_OK);
+    assert_keys(f, "/t/_mf/delayed/", "");
+    assert_keys(f, "/t/_mf/crashes/", "");
+    assert_int_equal(claim(f, &c), MF_OK);
+    assert_int_equal(driver_done(&f->a, &f->session_a, &c), MF_OK);
+}
+
 /* Commands that were put by hand are hinted and read in the order of their making; the
  * acknowledged are deleted, the marker stays. */
 static void test_commands_by_hand(void **state)
@@ -592,6 +631,8 @@ int main(void)
         TEST(test_moving_mark),
         TEST(test_overwritten_owner),
         TEST(test_removed_by_hand),
+        TEST(test_removed_from_a_foreign_node),
+        TEST(test_left_by_a_foreign_node),
         TEST(test_commands_by_hand),
         TEST(test_sent_command),
         TEST(test_ids_that_begin_alike),

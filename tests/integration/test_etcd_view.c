@@ -327,38 +327,64 @@ static void test_dead_node(void **state)
     driver_await_told(&f->a, "dying", -1);
 }
 
-/* Renewing many claims reads nothing of each while the watch vouches for them, and all the same it
- * notices one whose owner key somebody has removed. */
-static void test_renewal_reads_nothing(void **state)
-{
-    enum { COUNT = 900, BATCH = 100, ID_BYTES = 16 };
-    static char ids[COUNT][ID_BYTES];
-    static mf_claim all[COUNT], *claims[COUNT];
-    fixture *f = *state;
+enum { HELD = 900, HELD_BATCH = 100, ID_BYTES = 16 };
 
-    driver_submit_many(&f->b, "t", COUNT);
-    for (size_t i = 0; i < COUNT; i++) {
+/* "a" claims HELD tasks, all on one lease, and has renewed them once. */
+static mf_claim **hold_many(fixture *f)
+{
+    static char ids[HELD][ID_BYTES];
+    static mf_claim all[HELD], *claims[HELD];
+
+    driver_submit_many(&f->b, "t", HELD);
+    for (size_t i = 0; i < HELD; i++) {
         snprintf(ids[i], ID_BYTES, "t%zu", i);
         all[i] = (mf_claim){.id = ids[i]};
         claims[i] = &all[i];
     }
-    for (size_t i = 0; i < COUNT; i += BATCH)
-        assert_int_equal(driver_claim_list(&f->a, &f->session_a, &claims[i], BATCH), MF_OK);
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < HELD; i += HELD_BATCH)
+        assert_int_equal(driver_claim_list(&f->a, &f->session_a, &claims[i], HELD_BATCH), MF_OK);
+    for (size_t i = 0; i < HELD; i++) {
         assert_int_equal(claims[i]->result, MF_OK);
         assert_true(claims[i]->group == claims[0]->group);
         free(claims[i]->properties);
     }
-    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 0);
+    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, HELD), 0);
+    return claims;
+}
+
+/* That many renewals of all claims cost no list of them: five lists of keys would be three times
+ * as much. */
+static void assert_renewals_read_nothing(fixture *f, mf_claim **claims)
+{
     uint64_t before = replies(f);
+
     for (int i = 0; i < 5; i++)
-        assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 0);
-    assert_true(replies(f) - before <
-                LIST_BYTES); /* five lists of keys would be three times that */
+        assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, HELD), 0);
+    assert_true(replies(f) - before < LIST_BYTES);
+}
+
+/* Renewing many claims reads nothing of each while the watch vouches for them, and all the same it
+ * notices one whose owner key somebody has removed. */
+static void test_renewal_reads_nothing(void **state)
+{
+    fixture *f = *state;
+    mf_claim **claims = hold_many(f);
+
+    assert_renewals_read_nothing(f, claims);
     forget_hints(&f->a);
     etcd_ctl_do(f->server, "del", "/t/tasks/t5/owner", NULL);
     driver_await_size(&f->a, &f->a.claimable, 1);
-    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, COUNT), 1);
+    assert_int_equal(driver_renew_list(&f->a, &f->session_a, claims, HELD), 1);
+}
+
+/* Removing what is not there makes nobody read anything. */
+static void test_removing_nothing(void **state)
+{
+    fixture *f = *state;
+    mf_claim **claims = hold_many(f);
+
+    assert_int_equal(driver_remove(&f->b, "r", "nothing"), MF_EGONE);
+    assert_renewals_read_nothing(f, claims);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -377,6 +403,7 @@ int main(void)
         TEST(test_foreign_node),
         TEST(test_dead_node),
         TEST(test_renewal_reads_nothing),
+        TEST(test_removing_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
