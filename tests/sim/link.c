@@ -215,6 +215,7 @@ ASK(ask_store, mf_store_request, VERB_STORE)
 ASK(ask_mail, mf_mail_request, VERB_MAIL)
 ASK(ask_tell, mf_items_request, VERB_TELL)
 ASK(ask_forget, mf_items_request, VERB_FORGET)
+ASK(ask_held, mf_held_request, VERB_HELD)
 #undef ASK
 
 /* Breaking and healing. */
@@ -385,6 +386,7 @@ static const mf_broker_operations operations = {
     .mail = ask_mail,
     .tell = ask_tell,
     .forget = ask_forget,
+    .held = ask_held,
 };
 
 mf_broker *link_new(const link_options *options)

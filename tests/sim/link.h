@@ -29,7 +29,8 @@ typedef enum verb {
     VERB_STORE,
     VERB_MAIL,
     VERB_TELL,
-    VERB_FORGET
+    VERB_FORGET,
+    VERB_HELD
 } verb;
 
 /* Places on a request's way at which the owner of the link may look at it, or

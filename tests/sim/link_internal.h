@@ -49,6 +49,7 @@ struct message {
         mf_renew_request renew;
         mf_claims_request claims;
         mf_page_request page;
+        mf_held_request held;
         mf_receive_request receive;
         mf_nodes_request nodes;
         mf_items_request items;

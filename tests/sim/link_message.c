@@ -114,6 +114,10 @@ void message_copy_in(message *m)
     case VERB_CLAIMABLE:
         m->copy.page = *(mf_page_request *)m->original;
         break;
+    case VERB_HELD:
+        m->copy.held = *(mf_held_request *)m->original;
+        link_copy_session(m, &m->copy.held.session);
+        break;
     case VERB_RECEIVE:
         m->copy.receive = *(mf_receive_request *)m->original;
         link_copy_session(m, &m->copy.receive.session);
@@ -164,6 +168,9 @@ void message_deliver(message *m, mf_broker *to)
     case VERB_CLAIMABLE:
         o->claimable(to, &m->copy.page);
         break;
+    case VERB_HELD:
+        o->held(to, &m->copy.held);
+        break;
     case VERB_RECEIVE:
         o->receive(to, &m->copy.receive);
         break;
@@ -199,20 +206,19 @@ void message_deliver(message *m, mf_broker *to)
 
 /* Keeping what lives only during the broker's call. */
 
-static void keep_page(message *m)
+static const mf_task_record *keep_tasks(message *m, const mf_task_record *tasks, size_t count)
 {
-    mf_page_request *page = &m->copy.page;
-    size_t bytes = (page->count + 1) * sizeof *page->records;
+    size_t bytes = (count + 1) * sizeof *tasks;
 
-    for (size_t i = 0; i < page->count; i++)
-        bytes += strlen(page->records[i].id) + 1;
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(tasks[i].id) + 1;
     mf_task_record *records = m->records = calloc(1, bytes);
-    char *text = (char *)(records + page->count + 1);
-    for (size_t i = 0; i < page->count; i++) {
-        records[i].id = text;
-        text = stpcpy(text, page->records[i].id) + 1;
+    char *text = (char *)(records + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        records[i] = (mf_task_record){.id = text, .fence = tasks[i].fence};
+        text = stpcpy(text, tasks[i].id) + 1;
     }
-    page->records = records;
+    return records;
 }
 
 static void keep_nodes(message *m)
@@ -254,7 +260,9 @@ void message_keep(message *m)
     if (m->copy.head.error.code != MF_OK)
         return;
     if (m->what == VERB_CLAIMABLE)
-        keep_page(m);
+        m->copy.page.records = keep_tasks(m, m->copy.page.records, m->copy.page.count);
+    else if (m->what == VERB_HELD)
+        m->copy.held.records = keep_tasks(m, m->copy.held.records, m->copy.held.count);
     else if (m->what == VERB_NODES)
         keep_nodes(m);
     else if (m->what == VERB_RECEIVE)
@@ -284,6 +292,7 @@ static void renew_out(message *m)
 {
     mf_renew_request *renew = (mf_renew_request *)m->original;
 
+    renew->held = m->copy.renew.held;
     renew->lost_count = m->copy.renew.lost_count;
     for (size_t i = 0; i < renew->lost_count; i++)
         renew->lost[i] = m->lost[i];
@@ -298,6 +307,11 @@ static void records_out(message *m)
         memcpy(page->cursor, m->copy.page.cursor, sizeof page->cursor);
         page->records = m->copy.page.records;
         page->count = m->copy.page.count;
+    } else if (m->what == VERB_HELD) {
+        mf_held_request *held = (mf_held_request *)original;
+        memcpy(held->cursor, m->copy.held.cursor, sizeof held->cursor);
+        held->records = m->copy.held.records;
+        held->count = m->copy.held.count;
     } else if (m->what == VERB_RECEIVE) {
         ((mf_receive_request *)original)->commands = m->copy.receive.commands;
         ((mf_receive_request *)original)->count = m->copy.receive.count;
@@ -328,6 +342,7 @@ void message_copy_out(message *m)
         claims_out(m);
         break;
     case VERB_CLAIMABLE:
+    case VERB_HELD:
     case VERB_RECEIVE:
     case VERB_NODES:
         records_out(m);
