@@ -200,6 +200,16 @@ void mf__store_watch(mf_domain *domain, mf_listener *listener, bool watching)
     pthread_mutex_unlock(&domain->store->lock);
 }
 
+void mf__embedded_change(mf__embedded_store *store, const char *name_space,
+                         void (*change)(mf_space *space, void *arg), void *arg)
+{
+    pthread_mutex_lock(&store->lock);
+    mf_domain *domain = find_domain(store, name_space);
+    if (domain != NULL)
+        change(&domain->space, arg);
+    pthread_mutex_unlock(&store->lock);
+}
+
 /* Hints. */
 
 void mf__hint_release(mf_hint *hint)

@@ -64,6 +64,11 @@ typedef struct mf_listener {
     struct mf_listener *next, *previous;
 } mf_listener;
 
+/* Changes what is stored, or looks at it, behind the handles' backs: as a broker that is set back.
+ */
+void mf__embedded_change(mf__embedded_store *store, const char *name_space,
+                         void (*change)(mf_space *space, void *arg), void *arg);
+
 /* The store that embedded://name leads to; made if need be. Takes a reference.
  */
 mf__embedded_store *mf__store_named(const char *name);

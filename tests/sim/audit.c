@@ -5,11 +5,12 @@
 
 #include "sim_internal.h"
 
-/* Both listings are taken at one moment: requests of a handle are carried out
+/* The listings are taken at one moment: requests of a handle are carried out
  * at once, and only their answers come a little later. */
 typedef struct audit {
     sim *sim;
     mf_page_request tasks, claimable;
+    mf_states_request states;
     bool *claimable_now; /* by task */
     int64_t at_us;
 } audit;
@@ -55,6 +56,21 @@ static void on_claimable(mf_request *request)
         a->claimable_now[truth_of(a->sim, a->claimable.records[i].id) - a->sim->truths] = true;
 }
 
+/* No state is there that no owner has written. */
+static void on_states(mf_request *request)
+{
+    audit *a = request->arg;
+    sim *s = a->sim;
+    const mf_document **documents = calloc((size_t)s->options.tasks, sizeof *documents);
+
+    for (size_t i = 0; i < a->states.count; i++)
+        documents[truth_of(s, a->states.documents[i].id) - s->truths] = &a->states.documents[i];
+    for (int i = 0; i < s->options.tasks; i++)
+        if (!stateful_is_state(&s->truths[i], documents[i]))
+            sim_violated(s, "G5: the state of task %s is not its owner's last", s->truths[i].id);
+    free(documents);
+}
+
 void audit_now(sim *s)
 {
     audit *a = calloc(1, sizeof *a);
@@ -63,9 +79,11 @@ void audit_now(sim *s)
     a->at_us = sim_now_us(s);
     a->claimable_now = calloc((size_t)s->options.tasks, sizeof *a->claimable_now);
     a->claimable.request = (mf_request){.done = on_claimable, .arg = a};
+    a->states.request = (mf_request){.done = on_states, .arg = a};
     a->tasks.request = (mf_request){.done = on_tasks, .arg = a};
-    a->claimable.limit = a->tasks.limit = (size_t)s->options.tasks + 1;
+    a->claimable.limit = a->tasks.limit = a->states.limit = (size_t)s->options.tasks + 1;
     s->report->audits++;
     s->direct->operations->claimable(s->direct, &a->claimable);
+    s->direct->operations->states(s->direct, &a->states);
     s->direct->operations->tasks(s->direct, &a->tasks);
 }

@@ -4,62 +4,12 @@
 #include <string.h>
 
 #include "consumer/internal.h"
+#include "coordinator/internal.h"
 #include "sim_internal.h"
 
-/* What the network and looking only now and then may add to a bound. */
-enum { SLACK_MS = 300, LOOK_MS = 50 };
+enum { LOOK_MS = 50 };
 /* One interval until nodes have balanced, and a moment for the claims. */
 enum { HEAL_MS = 32000, BALANCED_MS = SIM_BALANCE_MS + 1000, QUIET_MS = 3 * SIM_BALANCE_MS };
-
-static const int64_t takeover_us = (SIM_LEASE_MS + 1000 + SLACK_MS) * 1000;
-/* A task may have been left to a node that has said that it will be back. A node that joins later
- * counts the grace from then. */
-static const int64_t service_us = (SIM_LEASE_MS + 1000 + SLACK_MS + SIM_RESTART_GRACE_MS) * 1000;
-
-/* How the nodes themselves see it. */
-static void trace_views(sim *s, const truth *t)
-{
-    for (int i = 0; i < s->options.nodes; i++) {
-        mf_explanation explanation = MF_EXPLANATION_INIT;
-        if (s->places[i].current == NULL)
-            continue;
-        mf_consumer_explain(s->places[i].current->consumer, t->id, &explanation);
-        sim_trace(s, "%s: task %s is %s; %s", s->places[i].name, t->id, explanation.state,
-                  explanation.balance);
-    }
-}
-
-/* G4: nothing is without an owner for longer than its last one's lease and a
- * second. */
-static void check_service(sim *s)
-{
-    int64_t now = sim_now_us(s);
-
-    for (int i = 0; i < s->options.tasks; i++) {
-        truth *t = &s->truths[i];
-        if (!t->exists || truth_owners(s, t) > 0) {
-            t->unserved_us = 0;
-            continue;
-        }
-        if (t->unserved_us == 0)
-            t->unserved_us = now;
-        if (now - t->unserved_us <= service_us)
-            continue;
-        trace_views(s, t);
-        sim_violated(s, "G4: task %s has had no owner for %.1f s, without a fault", t->id,
-                     (double)(now - t->unserved_us) / 1e6);
-    }
-}
-
-static bool heal(sim *s)
-{
-    for (int ms = 0; ms < HEAL_MS; ms += LOOK_MS) {
-        if (!sim_run_for(s, LOOK_MS * 1000))
-            return false;
-        check_service(s);
-    }
-    return !sim_failed(s);
-}
 
 /* G3, G5: each task that exists runs in one process, others in none. */
 static bool settled(sim *s, char *why, size_t size)
@@ -179,6 +129,76 @@ static bool stay_quiet(sim *s)
     return !sim_failed(s);
 }
 
+static void remove_one_of(sim *s, const life *l)
+{
+    const mf_consumer *c = l->consumer;
+    const char *id = s->truths[sim_pick(s, s->options.tasks)].id;
+    mf_task_spec task = {.id = id};
+
+    if (c->running_count > 0)
+        id = truth_of(s, c->running[sim_pick(s, (int64_t)c->running_count)]->claim.id)->id;
+    mf_client_remove(s->client, &id, 1, NULL, NULL, NULL);
+    mf_client_submit(s->client, &task, 1, NULL, NULL, NULL);
+}
+
+/* Many things at once, without faults: hints come while what they announce is being read. */
+static bool be_busy(sim *s)
+{
+    for (int i = 0; i < 100; i++) {
+        const life *l = s->places[sim_pick(s, s->options.nodes)].current;
+        if (i % 5 == 0)
+            remove_one_of(s, l);
+        work_command(s);
+        if (s->stateful)
+            stateful_tell(s);
+        link_resync(l->broker);
+        if (!sim_run_for(s, sim_pick(s, 60000)))
+            return false;
+        if (i % 5 == 0)
+            remove_one_of(s, l);
+        if (i % 5 == 4 && !sim_run_for(s, sim_pick(s, 800000)))
+            return false;
+    }
+    return sim_run_for(s, 2 * SIM_LEASE_MS * 1000) && become(s, settled, 5000, "G3");
+}
+
+/* The broker lists it as a node's, which knows nothing of it. */
+static bool is_orphan(const sim *s, const truth *t)
+{
+    for (int i = 0; t->held && t->expires_us > sim_now_us(s) && i < s->options.nodes; i++) {
+        mf_consumer *c = s->places[i].current->consumer;
+        if (strcmp(c->coordinator->session.token, t->token) != 0)
+            continue;
+        const mf_task *task = mf__task_find(c, t->id);
+        return task == NULL || task->state < TASK_CLAIMING;
+    }
+    return false;
+}
+
+/* What it had acknowledged and has lost, nodes give back: nothing stays with one that does not run
+ * it, and nothing runs twice. */
+static bool survive_set_back(sim *s)
+{
+    if (s->stateful)
+        return true;
+    setback_take(s);
+    for (int i = 0; i < 10; i++) {
+        const life *l = s->places[sim_pick(s, s->options.nodes)].current;
+        if (l->consumer->running_count > 0)
+            mf_consumer_stop_task(l->consumer, l->consumer->running[0]->claim.id);
+    }
+    if (!sim_run_for(s, 400000))
+        return false;
+    sim_trace(s, "the broker is set back");
+    setback_restore(s);
+    if (!sim_run_for(s, (SIM_LEASE_MS / 3 + 800) * 1000))
+        return false;
+    for (int i = 0; i < s->options.tasks; i++)
+        if (is_orphan(s, &s->truths[i]))
+            sim_violated(s, "G4: task %s is held by a node that does not run it", s->truths[i].id);
+    return become(s, settled, SIM_SERVICE_US / 1000, "G4");
+}
+
 /* G4 once more, from the very moment of a death. */
 static bool survive(sim *s)
 {
@@ -190,12 +210,12 @@ static bool survive(sim *s)
     }
     sim_trace(s, "%s is killed", s->places[l->name].name);
     life_kill(l);
-    if (!sim_run_for(s, takeover_us))
+    if (!sim_run_for(s, SIM_TAKEOVER_US))
         return false;
     for (int i = 0; i < s->options.tasks && s->options.nodes > 1; i++)
         if (s->truths[i].orphaned && (!s->stateful || truth_owners(s, &s->truths[i]) == 0))
             sim_violated(s, "G4: task %s has not started %.1f s after its node's death",
-                         s->truths[i].id, (double)takeover_us / 1e6);
+                         s->truths[i].id, (double)SIM_TAKEOVER_US / 1e6);
     return !sim_failed(s);
 }
 
@@ -209,12 +229,14 @@ static void check_commands(sim *s)
 
 void calm_check(sim *s)
 {
-    if (!heal(s) || !become(s, settled, 5000, "G3") ||
+    if (!sim_run_for(s, HEAL_MS * 1000) || !become(s, settled, 5000, "G3") ||
         !become(s, balanced, BALANCED_MS, "balance") || !stay_quiet(s))
+        return;
+    if (!be_busy(s))
         return;
     check_commands(s);
     stateful_check(s);
-    if (!survive(s))
+    if (!survive_set_back(s) || !survive(s))
         return;
     audit_now(s);
     sim_run_for(s, 1000);

@@ -2,9 +2,13 @@
 #include <stdlib.h>
 
 #include "consumer/internal.h"
+#include "coordinator/internal.h"
 #include "sim_internal.h"
 
 static const int64_t longest_us = 3 * SIM_LEASE_MS * 1000;
+/* So long after it a node is well again: a connection that was cut is made again and the session
+ * joins; one on which something was swallowed is first found to be dead. */
+static const int64_t cut_us = 200000, noticed_us = 2000000;
 
 static void in(sim *s, mf_timer *timer, int64_t us)
 {
@@ -41,39 +45,54 @@ static void on_restart(void *arg)
         in(p->sim, &p->restart, 1000000);
 }
 
-static void crash(sim *s)
+/* Not while it may be taking a name over: that would reach the broker after another one has joined.
+ */
+static bool may_die(const life *l)
 {
-    life *l = some_life(s);
+    return !l->takes_over || l->closed || l->consumer->coordinator->joined_once;
+}
 
-    if (l == NULL || !lives_left(s))
+static void die(void *arg)
+{
+    life *l = arg;
+    sim *s = l->sim;
+
+    if (l->crashed || l->closed || s->places[l->name].current != l || s->healed_us != 0)
         return;
     s->report->crashes++;
     sim_trace(s, "fault: %s crashes", name_of(l));
     life_kill(l);
-    in(s, &s->places[l->name].restart, sim_pick(s, longest_us));
+    in(s, &s->places[l->name].restart, sim_pick(s, sim_pick(s, 2) == 0 ? 20000 : longest_us));
 }
 
-static void leave(sim *s)
+/* Some when they have just sent a renewal: it arrives after the death. */
+static void crash(sim *s)
 {
     life *l = some_life(s);
 
-    if (l == NULL || l->leaving || !lives_left(s))
+    if (l == NULL || !lives_left(s) || l->death.heap_slot != 0 || !may_die(l))
         return;
-    s->report->leaves++;
-    sim_trace(s, "fault: %s is shut down", name_of(l));
-    l->leaving = true;
-    if (sim_pick(s, 2) == 0)
-        mf_consumer_shutdown(l->consumer);
-    else
-        mf_consumer_shutdown_for_restart(l->consumer);
+    mf_timer_init(&l->death, die, l);
+    l->dies_renewing = sim_pick(s, 3) == 0;
+    if (!l->dies_renewing)
+        in(s, &l->death, 0);
 }
 
-/* By mistake, or because a hung process is taken for dead. */
+void faults_renewal_leaves(life *l)
+{
+    if (!l->dies_renewing)
+        return;
+    l->dies_renewing = false;
+    in(l->sim, &l->death, 0);
+}
+
+/* By mistake, or because a hung process is taken for dead. Not before the other one has joined: it
+ * may have been told to take the name from a dead process. */
 static void start_rival(sim *s)
 {
     life *l = some_life(s);
 
-    if (l == NULL || l->leaving || !lives_left(s))
+    if (l == NULL || l->leaving || !lives_left(s) || !l->consumer->coordinator->joined_once)
         return;
     s->report->rivals++;
     life_start(s, l->name, true);
@@ -86,15 +105,19 @@ static void on_wake(void *arg)
     if (l->crashed)
         return;
     sim_trace(l->sim, "fault over: %s", name_of(l));
+    races_wakes(l);
+    l->stopped = false;
+    l->awake_us = sim_now_us(l->sim);
     virtual_loop_pause(l->loop, false);
     link_partition(l->broker, 0);
+    judge_disturbed(l, noticed_us);
 }
 
-static void hinder(sim *s, bool pause, int ways)
+static void hinder(life *l, bool pause, int ways)
 {
-    life *l = some_life(s);
+    sim *s = l->sim;
 
-    if (l == NULL || l->wake.heap_slot != 0)
+    if (l->wake.heap_slot != 0)
         return;
     s->report->pauses += pause;
     s->report->partitions += ways == LINK_BOTH_WAYS;
@@ -104,12 +127,40 @@ static void hinder(sim *s, bool pause, int ways)
               : ways == LINK_TO_BROKER ? "is not heard"
               : ways == LINK_TO_NODE   ? "does not hear"
                                        : "is cut off");
-    if (pause)
+    l->stopped = pause && sim_pick(s, 2) == 0;
+    if (pause) {
+        l->awake_us = INT64_MAX;
         virtual_loop_pause(l->loop, true);
-    else
+    } else
         link_partition(l->broker, ways);
     mf_timer_init(&l->wake, on_wake, l);
     in(s, &l->wake, sim_pick(s, longest_us));
+}
+
+static void leave(sim *s)
+{
+    life *l = some_life(s);
+
+    if (l == NULL || l->leaving || !lives_left(s))
+        return;
+    s->report->leaves++;
+    sim_trace(s, "fault: %s is shut down", name_of(l));
+    races_leaves(l);
+    l->leaving = true;
+    if (sim_pick(s, 2) == 0)
+        mf_consumer_shutdown(l->consumer);
+    else
+        mf_consumer_shutdown_for_restart(l->consumer);
+    if (sim_pick(s, 3) == 0)
+        hinder(l, false, LINK_BOTH_WAYS);
+}
+
+static void hinder_one(sim *s, bool pause, int ways)
+{
+    life *l = some_life(s);
+
+    if (l != NULL)
+        hinder(l, pause, ways);
 }
 
 static void cut(sim *s)
@@ -121,6 +172,15 @@ static void cut(sim *s)
     s->report->cuts++;
     sim_trace(s, "fault: %s loses its connection", name_of(l));
     link_cut(l->broker);
+    judge_disturbed(l, cut_us);
+}
+
+static void resync(sim *s)
+{
+    life *l = some_life(s);
+
+    if (l != NULL)
+        link_resync(l->broker);
 }
 
 static void on_client_wake(void *arg)
@@ -193,6 +253,47 @@ static void on_broker_back(void *arg)
     virtual_loop_pause(s->network, false);
     if (s->broker_down)
         refuse_all(s, false);
+    judge_all_disturbed(s, noticed_us);
+}
+
+/* Out of memory, or of replicas. What is read, and who is there, it still serves. */
+
+static void set_unwilling(sim *s, unsigned kinds)
+{
+    s->unwilling = kinds;
+    for (int i = 0; i < s->life_count; i++)
+        if (!s->lives[i]->closed)
+            link_set_unwilling(s->lives[i]->broker, kinds);
+    judge_all_disturbed(s, noticed_us);
+}
+
+static void on_willing(void *arg)
+{
+    sim *s = arg;
+
+    if (s->unwilling != 0)
+        sim_trace(s, "fault over: the broker takes writes");
+    set_unwilling(s, 0);
+}
+
+static void refuse_writes(sim *s)
+{
+    static const unsigned kinds[] = {
+        1u << VERB_CLAIM | 1u << VERB_RELEASE | 1u << VERB_DONE | 1u << VERB_STORE |
+            1u << VERB_RENEW,
+        1u << VERB_RELEASE | 1u << VERB_DONE,
+        1u << VERB_RELEASE | 1u << VERB_DONE,
+        1u << VERB_CLAIM,
+        1u << VERB_STORE,
+        1u << VERB_RENEW,
+    };
+
+    if (s->unwilling != 0)
+        return;
+    s->report->refusals++;
+    sim_trace(s, "fault: the broker refuses writes");
+    set_unwilling(s, kinds[sim_pick(s, 6)]);
+    in(s, &s->will_timer, sim_pick(s, sim_pick(s, 2) == 0 ? 500000 : longest_us / 2));
 }
 
 /* What it has stored outlives it, as leases do, which go on running out. */
@@ -235,7 +336,8 @@ static void crash_or_leave(sim *s)
 
 static void befall(sim *s)
 {
-    switch (sim_pick(s, 50)) {
+    judge_unrest(s);
+    switch (sim_pick(s, 54)) {
     case 0:
         restart_broker(s);
         break;
@@ -253,19 +355,30 @@ static void befall(sim *s)
         drain_one(s);
         break;
     case 6 ... 9:
-        hinder(s, true, 0);
+        hinder_one(s, true, 0);
         break;
     case 10 ... 12:
-        hinder(s, false, LINK_BOTH_WAYS);
+        hinder_one(s, false, LINK_BOTH_WAYS);
         break;
     case 13 ... 14:
-        hinder(s, false, 1 + (int)sim_pick(s, 2));
+        hinder_one(s, false, 1 + (int)sim_pick(s, 2));
         break;
     case 15 ... 24:
         cut(s);
         break;
     case 25 ... 30:
         crash_or_leave(s);
+        break;
+    case 50:
+    case 51:
+        refuse_writes(s);
+        break;
+    case 52:
+        sim_trace(s, "fault: the broker is set back");
+        setback_restore(s);
+        break;
+    case 53:
+        resync(s);
         break;
     case 31 ... 38:
         if (s->stateful && sim_pick(s, 2) == 0)
@@ -292,7 +405,13 @@ static void on_fault_timer(void *arg)
     sim *s = arg;
 
     befall(s);
-    in(s, &s->fault_timer, sim_pick(s, 1000000));
+    if (sim_pick(s, 40) != 0) {
+        in(s, &s->fault_timer, sim_pick(s, 1000000));
+        return;
+    }
+    /* Long enough for everything to be in order again. */
+    s->report->lulls++;
+    in(s, &s->fault_timer, longest_us + sim_pick(s, longest_us));
 }
 
 static void on_audit_timer(void *arg)
@@ -300,6 +419,7 @@ static void on_audit_timer(void *arg)
     sim *s = arg;
 
     audit_now(s);
+    setback_take(s);
     in(s, &s->audit_timer, 2000000);
 }
 
@@ -311,6 +431,7 @@ void faults_start(sim *s)
     mf_timer_init(&s->audit_timer, on_audit_timer, s);
     mf_timer_init(&s->client_timer, on_client_wake, s);
     mf_timer_init(&s->broker_timer, on_broker_back, s);
+    mf_timer_init(&s->will_timer, on_willing, s);
     in(s, &s->fault_timer, 0);
     in(s, &s->audit_timer, 1000000);
 }
@@ -323,11 +444,15 @@ void faults_end(sim *s)
     s->calm = true;
     mf_timer_stop(s->fate, &s->fault_timer);
     mf_timer_stop(s->fate, &s->broker_timer);
+    mf_timer_stop(s->fate, &s->will_timer);
     on_broker_back(s);
+    on_willing(s);
     on_client_wake(s);
     for (int i = 0; i < s->life_count; i++) {
         life *l = s->lives[i];
         mf_timer_stop(s->fate, &l->wake);
+        mf_timer_stop(s->fate, &l->death);
+        l->dies_renewing = false;
         if (l->closed || l->crashed)
             continue;
         on_wake(l);

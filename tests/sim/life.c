@@ -13,23 +13,54 @@ static const char *name_of(const life *l)
 
 /* Handlers: most run until they are stopped, some end by themselves. */
 
+static mf_loop *loop_of(const handling *h)
+{
+    return h->threaded ? h->life->sim->fate : h->life->loop;
+}
+
+static void end_in(handling *h, int64_t us)
+{
+    mf_timer_start(loop_of(h), &h->timer, mf_loop_now_us(loop_of(h)) + us);
+}
+
 static void end_task(void *arg)
 {
     handling *h = arg;
     mf_task *task = h->task;
     mf_outcome outcome = h->outcome;
 
-    mf_timer_stop(h->life->loop, &h->timer);
+    mf_timer_stop(loop_of(h), &h->timer);
     sim_trace(h->life->sim, "%s: end %s, %s", name_of(h->life), mf_task_id(task),
               outcome == MF_DONE ? "done" : "release");
+    judge_handler_ended(h);
     truth_ends(h);
     free(h);
     mf_task_finish(task, outcome);
 }
 
-static void end_in(handling *h, int64_t us)
+/* A thread asks now and then whether to stop, also while its loop is held up. It takes a part of
+ * stop_grace to end, of which its loop hears when it runs again. */
+
+enum { ASK_US = 100000, LAST_WORK_US = 500000 };
+
+static void on_thread(void *arg)
 {
-    mf_timer_start(h->life->loop, &h->timer, mf_loop_now_us(h->life->loop) + us);
+    handling *h = arg;
+    life *l = h->life;
+
+    if (l->crashed)
+        return;
+    if (l->stopped) {
+        end_in(h, ASK_US);
+    } else if (h->outcome_due) {
+        h->over = true;
+        sim_trace(l->sim, "%s: the thread of %s ends", name_of(l), h->truth->id);
+        truth_ends(h);
+        mf_loop_post(l->loop, end_task, h);
+    } else {
+        h->outcome_due = mf_task_stopping(h->task);
+        end_in(h, h->outcome_due ? sim_pick(l->sim, LAST_WORK_US) : ASK_US);
+    }
 }
 
 static void on_start(mf_task *task, void *payload)
@@ -42,11 +73,15 @@ static void on_start(mf_task *task, void *payload)
     sim_trace(s, "%s: start %s, fence %" PRIu64, name_of(l), mf_task_id(task), mf_task_fence(task));
     *h = (handling){.life = l, .task = task, .truth = truth_of(s, mf_task_id(task))};
     h->outcome = sim_pick(s, 3) == 0 ? MF_DONE : MF_RELEASE;
-    mf_timer_init(&h->timer, end_task, h);
+    h->threaded = sim_pick(s, 12) == 0;
+    mf_timer_init(&h->timer, h->threaded ? on_thread : end_task, h);
     mf_task_set_data(task, h);
     truth_runs(h);
-    h->ends_itself = sim_pick(s, 4) == 0 && !s->calm;
-    if (h->ends_itself)
+    judge_handler_starts(h);
+    h->ends_itself = sim_pick(s, 4) == 0 && !s->calm && !h->threaded;
+    if (h->threaded)
+        end_in(h, ASK_US);
+    else if (h->ends_itself)
         end_in(h, sim_pick(s, 20000000));
 }
 
@@ -60,6 +95,9 @@ static void on_stop(mf_task *task, mf_stop_reason reason, void *payload)
     int64_t delay = s->calm ? 0 : delays[sim_pick(s, 8)];
 
     sim_trace(s, "%s: stop %s, %s", name_of(l), mf_task_id(task), mf_stop_reason_text(reason));
+    judge_handler_told(h, reason);
+    if (h->threaded)
+        return;
     if ((h->timer.heap_slot != 0 || h->never_ends) && !s->calm)
         return;
     if (s->calm || sim_pick(s, 8) != 0)
@@ -84,7 +122,7 @@ void life_end_handlers(life *l, bool late_only)
 
     for (size_t i = c->running_count; i-- > 0;) {
         handling *h = i < c->running_count ? mf_task_data(c->running[i]) : NULL;
-        if (h == NULL || (late_only && !is_late(h)))
+        if (h == NULL || h->over || (late_only && (h->threaded || !is_late(h))))
             continue;
         if (l->sim->stateful)
             stateful_end_run(h);
@@ -99,6 +137,8 @@ void life_kill(life *l)
     virtual_loop_pause(l->loop, true);
     link_bury(l->broker);
     truth_forget_life(l->sim, l);
+    judge_forget_life(l->sim, l);
+    judge_unrest(l->sim);
     l->sim->places[l->name].current = NULL;
 }
 
@@ -110,12 +150,18 @@ static void on_command(life *l, int index)
     sim *s = l->sim;
     place *p = &s->places[l->name];
 
-    if (s->commands[index].executed)
+    sent_command *c = &s->commands[index];
+    c->read = c->reader == l ? c->read + 1 : 1;
+    c->reader = l;
+    if (c->read > c->stored)
+        sim_violated(s, "G6: command %d came to %s %d times, and was stored %d times", index,
+                     p->name, c->read, c->stored);
+    if (c->executed)
         return;
     if (index < p->last_command)
         sim_violated(s, "G6: command %d came to %s after %d", index, p->name, p->last_command);
     p->last_command = index;
-    s->commands[index].executed = true;
+    c->executed = true;
 }
 
 static void on_log(mf_log_level level, const char *subsystem, const char *text, void *arg)
@@ -127,6 +173,7 @@ static void on_log(mf_log_level level, const char *subsystem, const char *text, 
     sim_trace(l->sim, "%s: %s: %s", name_of(l), subsystem, text);
     if (strncmp(text, "command {", 9) == 0 && number != NULL)
         on_command(l, atoi(number + strlen("command-")));
+    l->sim->report->orphans += strncmp(text, "gave back ", 10) == 0;
     l->sim->report->overruns += strstr(text, "runs on after its lease") != NULL;
 }
 
@@ -138,6 +185,7 @@ void life_joined(life *l)
 
     if (l->crashed || l->closed || p->current == l)
         return;
+    judge_unrest(l->sim);
     sim_trace(l->sim, "%s: the name passes to another process", p->name);
     l->rival = l->usurped = false;
     if (p->current != NULL)
@@ -163,6 +211,8 @@ static void on_closed(life *l)
 
     l->closed = true;
     link_bury(l->broker);
+    judge_forget_life(s, l);
+    judge_unrest(s);
     sim_trace(s, "%s: closed", name_of(l));
     if (p->current != l || s->over)
         return;
@@ -184,37 +234,71 @@ static void on_event(mf_consumer *consumer, mf_consumer_event event, void *paylo
 
 /* Starting one. */
 
+static void on_leaves_node(void *arg, verb what, mf_request *request)
+{
+    judge_asks(arg, what);
+    if (what == VERB_RENEW)
+        faults_renewal_leaves(arg);
+    mutation_leaves_node(arg, what, request);
+}
+
+static void on_hinted(void *arg, link_hint what, const char *const *ids, size_t count)
+{
+    life *l = arg;
+
+    if (l->closed || l->crashed)
+        return;
+    judge_hinted(l, what, ids, count);
+    races_hinted(l, what, ids, count);
+}
+
+static void on_reaches_broker(void *arg, verb what, mf_request *copy)
+{
+    races_reaches_broker(arg, what, copy);
+    mutation_reaches_broker(arg, what, copy);
+}
+
 static void on_decided(void *arg, verb what, const mf_request *request)
 {
+    races_decided(arg, what, request);
     truth_decided(arg, what, request);
+}
+
+static void on_reaches_node(void *arg, verb what, mf_request *request)
+{
+    mutation_reaches_node(arg, what, request);
+    races_reaches_node(arg, what, request);
 }
 
 static mf_broker *connect_life(life *l)
 {
     sim *s = l->sim;
-    static const int64_t delays[] = {1000, 10000, 50000, 50000};
+    static const int64_t delays[] = {1000, 10000, 50000, 120000};
     bool loses = s->options.mutation == MUTATION_NO_RECONCILE || sim_pick(s, 2) == 0;
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
     mf_broker *inner = NULL;
 
     options.name_space = "sim";
     options.max_crashes = -1;
+    l->delay_us = 500 + sim_pick(s, delays[sim_pick(s, 4)]);
     if (mf__embedded_open(&inner, s->store, &options, s->network, NULL) != MF_OK)
         abort();
     return link_new(&(link_options){
         .node_loop = l->loop,
         .network_loop = s->network,
         .inner = inner,
-        .delay_us = 500 + sim_pick(s, delays[sim_pick(s, 4)]),
+        .delay_us = l->delay_us,
         .reply_timeout_us = SIM_LEASE_MS * 1000 / 3,
         .hint_loss = loses && s->healed_us == 0 ? 0.2 : 0,
         .hooks =
             {
-                .leaves_node = mutation_leaves_node,
-                .reaches_broker = mutation_reaches_broker,
+                .leaves_node = on_leaves_node,
+                .reaches_broker = on_reaches_broker,
                 .decided = on_decided,
                 .leaves_broker = mutation_leaves_broker,
-                .reaches_node = mutation_reaches_node,
+                .reaches_node = on_reaches_node,
+                .answer_lost = races_answer_lost,
+                .hinted = on_hinted,
                 .arg = l,
             },
     });
@@ -229,6 +313,17 @@ static double clock_rate(sim *s)
                                : 0.99 + (double)sim_pick(s, 2001) / 100000;
 }
 
+/* Whoever had the name is dead: nobody else does. */
+static bool is_alone(const life *l)
+{
+    for (int i = 0; i < l->sim->life_count; i++) {
+        const life *other = l->sim->lives[i];
+        if (other != l && other->name == l->name && !other->crashed && !other->closed)
+            return false;
+    }
+    return true;
+}
+
 static void open_consumer(life *l)
 {
     sim *s = l->sim;
@@ -238,6 +333,8 @@ static void open_consumer(life *l)
     options.broker_options.wait_for_broker = true;
     options.loop = l->loop;
     options.name = name_of(l);
+    options.takeover = l->takes_over = !l->rival && is_alone(l) && sim_pick(s, 2) == 0;
+    s->report->forced_joins += l->takes_over;
     options.weight = s->places[l->name].weight;
     options.lease_ms = SIM_LEASE_MS;
     options.reconcile_interval_ms = SIM_RECONCILE_MS;
@@ -255,12 +352,14 @@ life *life_start(sim *s, int name, bool rival)
 {
     life *l = calloc(1, sizeof *l);
 
-    *l = (life){.sim = s, .name = name, .rival = rival};
+    *l = (life){.sim = s, .name = name, .rival = rival, .awake_us = sim_now_us(s)};
     l->loop = virtual_loop_new(s->world, clock_rate(s));
     mf_loop_set_log(l->loop, on_log, l, MF_LOG_INFO);
     l->broker = connect_life(l);
     if (s->broker_down)
         link_refuse(l->broker, true);
+    link_set_unwilling(l->broker, s->unwilling);
+    judge_disturbed(l, 1000000);
     s->lives[s->life_count++] = l;
     if (!rival)
         s->places[name].current = l;

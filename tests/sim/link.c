@@ -158,6 +158,11 @@ static void on_request_arrives(void *arg)
     m->copy.head.arg = m;
     if (l->options.hooks.reaches_broker != NULL)
         l->options.hooks.reaches_broker(l->options.hooks.arg, m->what, &m->copy.head);
+    if ((l->unwilling & 1u << m->what) != 0) {
+        mf_error_set(&m->copy.head.error, MF_EREFUSED, "the broker takes no writes");
+        on_decided(&m->copy.head);
+        return;
+    }
     message_deliver(m, l->options.inner);
 }
 
@@ -225,6 +230,8 @@ ASK(ask_held, mf_held_request, VERB_HELD)
  * Something between the ends may also deliver it once more than it was sent. */
 static void break_message(faulty_link *l, message *m, bool *lost)
 {
+    if (m->delivered && l->options.hooks.answer_lost != NULL)
+        l->options.hooks.answer_lost(l->options.hooks.arg, m->what);
     m->original = NULL;
     m->again = link_random_below(l, 3) == 0;
     if (m->answer_lost) {
@@ -297,8 +304,19 @@ static void on_reconnect(void *arg)
     l->gap = 0;
     if (l->watcher != NULL)
         l->watcher->link(l->watcher, true, NULL);
-    if (l->watcher != NULL && l->watcher->resync != NULL)
-        l->watcher->resync(l->watcher);
+    link_tell_resync(l);
+}
+
+static void on_resync_posted(void *arg)
+{
+    link_tell_resync(arg);
+    link_release(arg);
+}
+
+void link_resync(mf_broker *broker)
+{
+    self(broker)->alive++;
+    mf_loop_post(self(broker)->options.node_loop, on_resync_posted, self(broker));
 }
 
 static void on_cut_posted(void *arg)
@@ -325,6 +343,11 @@ void link_refuse(mf_broker *broker, bool refused)
     self(broker)->refused = refused;
     if (refused)
         link_cut(broker);
+}
+
+void link_set_unwilling(mf_broker *broker, unsigned kinds)
+{
+    self(broker)->unwilling = kinds;
 }
 
 void link_bury(mf_broker *broker)

@@ -33,6 +33,15 @@ typedef enum verb {
     VERB_HELD
 } verb;
 
+/* What a node is told without having asked. */
+typedef enum link_hint {
+    HINT_CLAIMABLE,
+    HINT_REMOVED,
+    HINT_COMMAND,
+    HINT_MAIL,
+    HINT_RESYNC
+} link_hint;
+
 /* Places on a request's way at which the owner of the link may look at it, or
  * break a rule. Each may be NULL. `copy` is what travels; `request` is the
  * node's own. */
@@ -42,6 +51,9 @@ typedef struct link_hooks {
     void (*decided)(void *arg, verb what, const mf_request *copy); /* the broker's answer is in */
     void (*leaves_broker)(void *arg, verb what, mf_request *copy);
     void (*reaches_node)(void *arg, verb what, mf_request *request);
+    /* The node gives up on a request that the broker has carried out. */
+    void (*answer_lost)(void *arg, verb what);
+    void (*hinted)(void *arg, link_hint what, const char *const *ids, size_t count);
     void *arg;
 } link_hooks;
 
@@ -75,6 +87,10 @@ void link_partition(mf_broker *broker, int ways);
 /* Breaks the connection and lets no new one come about until it is taken back.
  */
 void link_refuse(mf_broker *broker, bool refused);
+/* Hints may have been missed, says the link. */
+void link_resync(mf_broker *broker);
+/* The broker refuses what is asked for, of these kinds (bits 1 << VERB_...), until 0. */
+void link_set_unwilling(mf_broker *broker, unsigned kinds);
 /* The node has ended: what it left in buffers arrives soon or never. */
 void link_bury(mf_broker *broker);
 void link_set_hint_loss(mf_broker *broker, double share);

@@ -33,16 +33,44 @@ static hint *take_first(hint **first)
     return h;
 }
 
-static void tell(const hint *h, mf_watcher *watcher)
+static void report(faulty_link *l, link_hint what, const char *const *ids, size_t count)
 {
-    if (h->is_node)
+    if (l->options.hooks.hinted != NULL)
+        l->options.hooks.hinted(l->options.hooks.arg, what, ids, count);
+}
+
+static void tell_ids(faulty_link *l, const hint *h)
+{
+    if (h->tell == l->watcher->claimable)
+        report(l, HINT_CLAIMABLE, h->ids, h->count);
+    else if (h->tell == l->watcher->removed)
+        report(l, HINT_REMOVED, h->ids, h->count);
+    h->tell(l->watcher, h->ids, h->count);
+}
+
+static void tell(faulty_link *l, const hint *h)
+{
+    mf_watcher *watcher = l->watcher;
+
+    if (h->is_node) {
         watcher->node_changed(watcher, &h->node, h->gone);
-    else if (h->tell != NULL)
-        h->tell(watcher, h->ids, h->count);
-    else if (h->is_mail && watcher->mail != NULL)
-        watcher->mail(watcher);
-    else if (!h->is_mail)
+    } else if (h->tell != NULL) {
+        tell_ids(l, h);
+    } else if (!h->is_mail) {
+        report(l, HINT_COMMAND, NULL, 0);
         watcher->command(watcher);
+    } else if (watcher->mail != NULL) {
+        report(l, HINT_MAIL, NULL, 0);
+        watcher->mail(watcher);
+    }
+}
+
+void link_tell_resync(faulty_link *l)
+{
+    if (l->watcher == NULL || l->watcher->resync == NULL || !l->up)
+        return;
+    report(l, HINT_RESYNC, NULL, 0);
+    l->watcher->resync(l->watcher);
 }
 
 static void on_hints(void *arg)
@@ -52,7 +80,7 @@ static void on_hints(void *arg)
     while (l->arrived_hints != NULL) {
         hint *h = take_first(&l->arrived_hints);
         if (l->watcher != NULL && l->up)
-            tell(h, l->watcher);
+            tell(l, h);
         free(h);
     }
     link_release(l);

@@ -19,10 +19,11 @@ struct faulty_link {
     hint *hints, *last_hint;            /* on their way, oldest first */
     hint *arrived_hints, *last_arrived; /* at the node, which has not looked at them yet */
     int64_t last_delivery_us, last_answer_us;
-    size_t alive;    /* messages and hints that still name the link */
-    int partitioned; /* LINK_... */
-    int gap;         /* ways on which this connection has lost bytes: nothing behind them
-                        arrives */
+    size_t alive;       /* messages and hints that still name the link */
+    int partitioned;    /* LINK_... */
+    int gap;            /* ways on which this connection has lost bytes: nothing behind them
+                           arrives */
+    unsigned unwilling; /* kinds of requests that the broker refuses */
     bool up, refused, closing;
     int64_t buried_us; /* 0: the node lives */
     void (*closed)(void *arg);
@@ -95,6 +96,7 @@ static inline int64_t link_random_below(faulty_link *l, int64_t limit)
 void link_release(faulty_link *l);
 
 /* hints.c */
+void link_tell_resync(faulty_link *l);
 void link_hints_init(faulty_link *l);
 void link_watch(mf_broker *broker, mf_watcher *watcher);
 void link_unwatch(mf_broker *broker, mf_watcher *watcher);

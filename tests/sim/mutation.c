@@ -8,20 +8,14 @@
 #include "coordinator/internal.h"
 #include "sim_internal.h"
 
+mutation mutation_in_force;
+
 static const struct {
     const char *name, *text;
-} table[MUTATIONS] = {
-    [MUTATION_NONE] = {"none", "nothing is broken"},
-    [MUTATION_NO_MARGIN] = {"no-margin", "deadlines have no margin for clocks that differ"},
-    [MUTATION_DEADLINE_FROM_ANSWER] = {"deadline-from-answer",
-                                       "deadlines count from the answer, not from the request"},
-    [MUTATION_RELEASE_UNFENCED] = {"release-unfenced", "whoever releases a task, it is released"},
-    [MUTATION_STATE_UNFENCED] = {"state-unfenced", "whoever writes a task's state, it is written"},
-    [MUTATION_LOSS_NOT_TOLD] = {"loss-not-told", "renewals do not tell which claims are lost"},
-    [MUTATION_NO_RECONCILE] = {"no-reconcile", "hints get lost, and listings show nothing"},
-    [MUTATION_CLAIM_WITHOUT_TOKEN] = {"claim-without-token",
-                                      "a repeated claim takes another's for its own"},
-    [MUTATION_INDEX_NOT_CLEANED] = {"index-not-cleaned", "done leaves the task in the index"},
+} table[MUTATIONS] = {{"none", "nothing is broken"},
+#define ROW(id, name, text) {name, text},
+                      SIM_LINK_MUTATIONS(ROW) SIM_CORE_MUTATIONS(ROW)
+#undef ROW
 };
 
 const char *mutation_name(mutation m)

@@ -77,6 +77,7 @@ static void start_places(sim *s)
         snprintf(p->name, sizeof p->name, "n%d", i);
     }
     faults_start(s);
+    judge_start(s);
     for (int i = 0; i < s->options.nodes; i++)
         life_start(s, i, false);
 }
@@ -141,6 +142,8 @@ static void free_all(sim *s)
     truth_free(s);
     free(s->stale_index);
     free(s->places);
+    free(s->endings);
+    setback_free(s);
     free(s);
 }
 
@@ -149,7 +152,9 @@ static void tear_down(sim *s)
     if (s->healed_us == 0)
         faults_end(s);
     s->over = true;
+    mutation_in_force = MUTATION_NONE;
     mf_timer_stop(s->fate, &s->audit_timer);
+    judge_stop(s);
     for (int i = 0; i < s->options.nodes; i++)
         mf_timer_stop(s->fate, &s->places[i].restart);
     close_all(s);
@@ -167,6 +172,7 @@ void sim_run(const sim_options *options, sim_report *report)
 
     *report = (sim_report){.hash = UINT64_C(0xcbf29ce484222325)};
     s->options = *options;
+    mutation_in_force = options->mutation;
     s->report = report;
     set_up(s);
     if (sim_run_for(s, options->fault_seconds * INT64_C(1000000))) {

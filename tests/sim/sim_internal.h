@@ -14,12 +14,19 @@ enum {
     SIM_RESTART_GRACE_MS = SIM_LEASE_MS / 2,
     SIM_BALANCE_MS = 5000,
     SIM_RECONCILE_MS = 3000,
+    SIM_SLACK_MS = 300, /* what the network, and looking only now and then, may add to a bound */
     SIM_LIVES = 600,
     SIM_COMMANDS = 4000
 };
 
+/* G4. A task may have been left to a node that has said that it will be back. A node that joins
+ * later counts the grace from then. */
+#define SIM_TAKEOVER_US (INT64_C(1000) * (SIM_LEASE_MS + 1000 + SIM_SLACK_MS))
+#define SIM_SERVICE_US (SIM_TAKEOVER_US + INT64_C(1000) * SIM_RESTART_GRACE_MS)
+
 typedef struct sim sim;
 typedef struct truth truth;
+typedef struct handling handling;
 
 /* One process: a name's nth life. */
 typedef struct life {
@@ -29,13 +36,21 @@ typedef struct life {
     mf_broker *broker; /* the link */
     mf_consumer *consumer;
     bool crashed, leaving, failed, closed;
-    bool rival;   /* started while another process of the name may live */
-    bool usurped; /* another process has joined under the name since */
-    mf_timer wake;
+    bool rival;      /* started while another process of the name may live */
+    bool usurped;    /* another process has joined under the name since */
+    bool takes_over; /* its name, from a dead process */
+    bool dies_renewing;
+    mf_timer wake, death;
+    bool stopped;                   /* while it pauses: all of it, not only its loop */
+    int64_t owed_us[VERB_HELD + 1]; /* since when hints want such a request; 0: none does */
+    int64_t delay_us;               /* of its link, each way, at most */
+    int64_t awake_us;               /* since when its loop runs; INT64_MAX: it does not */
+    int64_t drained_us;             /* since when it leaves and no handler runs */
+    int64_t well_us;                /* from then on nothing excuses it that befell it before */
 } life;
 
 /* A handler that runs. */
-typedef struct handling {
+struct handling {
     struct handling *next; /* of the same task */
     life *life;
     mf_task *task;
@@ -44,17 +59,25 @@ typedef struct handling {
     mf_outcome outcome;
     mf_message message; /* a stateful one returns */
     bool ends_itself, never_ends;
-} handling;
+    bool threaded;    /* on a thread of its own, which goes on while the loop is held up */
+    bool outcome_due; /* the thread has been told, and ends soon */
+    bool over;        /* the thread has ended, and its loop does not know yet */
+};
 
 /* What is true of a task, by what the broker decided and what handlers run. */
 struct truth {
     char id[16];
     bool exists;
-    uint64_t fence; /* of the last grant, and who had it */
+    uint64_t fence; /* of the last grant that the broker knows of, and who had it */
     char token[33];
-    bool held;          /* granted, and neither released nor done since; it may have lapsed
-                         */
-    int64_t removed_us; /* when it was last removed while it was held */
+    uint64_t highest_fence;
+    uint64_t doubtful_fence; /* of what was granted up to this, the broker may know nothing */
+    bool held;               /* granted, and neither released nor done since; it may have lapsed
+                              */
+    int64_t expires_us;      /* until when it is, unless it is renewed */
+    bool finished;           /* it does not exist since it is done */
+    bool removed;            /* since it was granted */
+    int64_t removed_us;      /* when it was last removed while it was held */
     uint64_t created, acknowledged;
     handling *runs;
     size_t run_count;
@@ -68,8 +91,21 @@ struct truth {
 
 typedef struct sent_command {
     int name;
+    int stored; /* so often: one that is sent again may be stored again */
     bool acknowledged, executed;
+    const life *reader; /* the latest, and how often it has read it */
+    int read;
 } sent_command;
+
+/* A handler has ended, and the broker has not heard of it. */
+typedef struct ending {
+    life *life;
+    truth *truth;
+    uint64_t fence;
+    int64_t at_us;
+    int64_t deadline_us; /* of its claim then, on the node's clock */
+    bool done;
+} ending;
 
 /* By name of a node. */
 typedef struct place {
@@ -99,13 +135,20 @@ struct sim {
     place *places;
     life *lives[SIM_LIVES];
     int life_count;
+    ending *endings;
+    size_t ending_count, ending_size;
     sent_command commands[SIM_COMMANDS];
     int command_count;
     char tokens[SIM_COMMANDS][33]; /* of the client's requests that were carried out */
     size_t token_count;
-    mf_timer fault_timer, audit_timer, client_timer, broker_timer;
+    mf_timer fault_timer, audit_timer, client_timer, broker_timer, will_timer, judge_timer;
     mf_task_record *stale_index; /* mutation.c */
     int64_t healed_us;           /* when the faults were over; 0: they go on */
+    uint64_t changes;            /* by set-backs */
+    int64_t set_back_us;         /* when the broker last was */
+    struct snapshot *snapshot;   /* setback.c: NULL: none */
+    int64_t unrest_us;           /* when something last befell the cluster */
+    unsigned unwilling;          /* kinds of requests that the broker refuses */
     bool broker_down;
     bool stateful; /* the handlers are */
     bool calm;     /* handlers do as they are told */
@@ -123,6 +166,8 @@ bool sim_run_for(sim *s, int64_t us);
 
 /* trace.c */
 void sim_trace(sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* How the nodes themselves see the task. */
+void trace_views(sim *s, const truth *t);
 
 /* truth.c: what the broker decides, and who runs what */
 void truth_start(sim *s);
@@ -140,6 +185,41 @@ void truth_forget_life(sim *s, const life *l);
 /* After each step. */
 void truth_check(sim *s);
 
+/* judge.c: what nodes and handlers must do at any time */
+void judge_start(sim *s);
+void judge_stop(sim *s);
+/* Something befell the node, which must be well again so long after it; or all nodes. */
+void judge_disturbed(life *l, int64_t recovery_us);
+void judge_all_disturbed(sim *s, int64_t recovery_us);
+/* Something befalls the cluster: what is idle has a reason for a while. */
+void judge_unrest(sim *s);
+bool judge_is_hindered(const life *l);
+bool judge_is_doubtful(const handling *h);
+void judge_handler_starts(const handling *h);
+void judge_handler_told(const handling *h, mf_stop_reason reason);
+void judge_handler_ended(const handling *h);
+/* The broker has decided about the ending. */
+void judge_end_told(const life *l, const truth *t, uint64_t fence, bool done);
+/* A hint has come, and what it announces must be asked for; the node asks. */
+void judge_hinted(life *l, link_hint what, const char *const *ids, size_t count);
+void judge_asks(life *l, verb what);
+void judge_forget_life(sim *s, const life *l);
+
+/* setback.c: the broker loses its last writes, as one that is restored from a snapshot */
+void setback_take(sim *s);
+void setback_restore(sim *s);
+void setback_free(sim *s);
+
+/* races.c: counts what met what */
+void races_reaches_broker(life *l, verb what, const mf_request *copy);
+void races_decided(life *l, verb what, const mf_request *copy);
+void races_reaches_node(life *l, verb what, const mf_request *request);
+void races_answer_lost(void *arg, verb what);
+void races_hinted(life *l, link_hint what, const char *const *ids, size_t count);
+void races_submitted(sim *s, const truth *t);
+void races_leaves(life *l);
+void races_wakes(life *l);
+
 /* audit.c: what the broker has stored, beside what is true */
 void audit_now(sim *s);
 
@@ -152,12 +232,14 @@ void life_end_handlers(life *l, bool late_only);
 /* faults.c */
 void faults_start(sim *s);
 void faults_end(sim *s);
+void faults_renewal_leaves(life *l);
 
 /* stateful.c */
 mf_handler stateful_handler(life *l);
 void stateful_end_run(handling *h);
 void stateful_tell(sim *s);
 void stateful_revive(sim *s);
+bool stateful_is_state(const truth *t, const mf_document *document);
 void stateful_decided(sim *s, verb what, const mf_request *request);
 void stateful_item_decided(sim *s, verb what, truth *t, const char *message);
 bool stateful_holds(const life *l, const truth *t);

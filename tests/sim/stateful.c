@@ -166,16 +166,20 @@ static void on_stored(sim *s, const mf_store_request *store)
     }
 }
 
+bool stateful_is_state(const truth *t, const mf_document *document)
+{
+    if (document == NULL || document->json == NULL || t->state == NULL)
+        return (document == NULL || document->json == NULL) && t->state == NULL;
+    return document->length == strlen(t->state) &&
+           memcmp(document->json, t->state, document->length) == 0;
+}
+
 static void on_loaded(sim *s, const mf_load_request *load)
 {
     for (size_t i = 0; i < load->id_count; i++) {
         const mf_document *document = &load->documents[i];
         const truth *t = truth_of(s, load->ids[i]);
-        bool same = document->json == NULL || t->state == NULL
-                        ? (document->json == NULL) == (t->state == NULL)
-                        : document->length == strlen(t->state) &&
-                              memcmp(document->json, t->state, document->length) == 0;
-        if (!same)
+        if (!stateful_is_state(t, document))
             sim_violated(s, "G5: the broker says that the state of task %s is %s, not %s", t->id,
                          document->json != NULL ? document->json : "none",
                          t->state != NULL ? t->state : "none");

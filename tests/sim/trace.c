@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "consumer/internal.h"
 #include "sim_internal.h"
 
 /* FNV-1a. */
@@ -28,4 +29,16 @@ void sim_trace(sim *s, const char *format, ...)
     s->report->hash = hash_text(s->report->hash, line, (size_t)length);
     if (s->options.trace != NULL)
         fprintf(s->options.trace, "%s\n", line);
+}
+
+void trace_views(sim *s, const truth *t)
+{
+    for (int i = 0; i < s->options.nodes; i++) {
+        mf_explanation explanation = MF_EXPLANATION_INIT;
+        if (s->places[i].current == NULL)
+            continue;
+        mf_consumer_explain(s->places[i].current->consumer, t->id, &explanation);
+        sim_trace(s, "%s: task %s is %s; %s", s->places[i].name, t->id, explanation.state,
+                  explanation.balance);
+    }
 }

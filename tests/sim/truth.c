@@ -113,7 +113,7 @@ static void check_owners(sim *s, const truth *t)
     const handling *owner = NULL;
 
     for (const handling *h = t->runs; h != NULL; h = h->next) {
-        if (!truth_owns(h))
+        if (!truth_owns(h) || judge_is_doubtful(h))
             continue;
         if (owner != NULL)
             sim_violated(
@@ -146,7 +146,7 @@ static void check_grant(life *l, const truth *t, const mf_claim *claim)
     if (!t->exists)
         sim_violated(s, "G5: task %s was granted after its end", claim->id);
     for (const handling *h = t->runs; h != NULL; h = h->next)
-        if (h->life != l && truth_owns(h))
+        if (h->life != l && truth_owns(h) && !judge_is_doubtful(h))
             sim_violated(s, "G1: task %s was granted to %s while %s owned it", claim->id,
                          name_of(l), name_of(h->life));
 }
@@ -162,13 +162,18 @@ static void on_granted(life *l, const mf_session *session, const mf_claim *claim
     check_grant(l, t, claim);
     if (claim->fence == t->fence && same)
         s->report->repeats++;
-    else if (claim->fence <= t->fence)
+    else if (claim->fence <= t->highest_fence)
         sim_violated(s, "G2: task %s was granted with fence %" PRIu64 " after %" PRIu64, claim->id,
-                     claim->fence, t->fence);
+                     claim->fence, t->highest_fence);
     else if (!same && t->fence != 0)
         s->report->takeovers++;
+    if (claim->fence != t->fence)
+        t->removed = false;
     t->fence = claim->fence;
+    if (t->fence > t->highest_fence)
+        t->highest_fence = t->fence;
     t->held = true;
+    t->expires_us = sim_now_us(s) + session->lease_ms * 1000;
     memcpy(t->token, session->token, sizeof t->token);
 }
 
@@ -182,6 +187,7 @@ static void on_ended(life *l, const mf_session *session, const mf_claim *claim, 
         sim_violated(s, "G2: a late owner's %s of task %s was applied", done ? "done" : "release",
                      claim->id);
     t->held = false;
+    t->finished |= done;
     t->exists &= !done;
     t->doomed &= !done;
 }
@@ -190,12 +196,27 @@ static void on_claims(life *l, verb what, const mf_claims_request *claims)
 {
     for (size_t i = 0; i < claims->count; i++) {
         const mf_claim *claim = claims->claims[i];
+        if (what != VERB_CLAIM)
+            judge_end_told(l, truth_of(l->sim, claim->id), claim->fence, what == VERB_DONE);
         if (claim->result != MF_OK)
             l->sim->report->refused += what != VERB_CLAIM;
         else if (what == VERB_CLAIM)
             on_granted(l, claims->session, claim);
         else
             on_ended(l, claims->session, claim, what == VERB_DONE);
+    }
+}
+
+static void on_renewed(sim *s, const mf_renew_request *renew)
+{
+    for (size_t i = 0; i < renew->count; i++) {
+        const mf_claim *claim = renew->lease->claims[i];
+        truth *t = truth_of(s, claim->id);
+        bool lost = false;
+        for (size_t k = 0; k < renew->lost_count; k++)
+            lost |= renew->lost[k].index == i;
+        if (!lost && t->fence == claim->fence)
+            t->expires_us = sim_now_us(s) + renew->session->lease_ms * 1000;
     }
 }
 
@@ -228,6 +249,8 @@ void truth_decided(life *l, verb what, const mf_request *request)
         on_claims(l, what, (const mf_claims_request *)request);
     else if (what == VERB_JOIN)
         on_joined(l, (const mf_join_request *)request);
+    else if (what == VERB_RENEW)
+        on_renewed(l->sim, (const mf_renew_request *)request);
     else
         stateful_decided(l->sim, what, request);
 }
@@ -255,6 +278,10 @@ static void on_item(sim *s, verb what, truth *t)
     sim_trace(s, "broker: %s %s", t->id, what == VERB_SUBMIT ? "submitted" : "removed");
     if (what == VERB_REMOVE && t->exists && t->held)
         t->removed_us = sim_now_us(s);
+    t->removed |= what == VERB_REMOVE;
+    t->finished = false;
+    if (what == VERB_SUBMIT)
+        races_submitted(s, t);
     t->created += what == VERB_SUBMIT;
     t->exists = what == VERB_SUBMIT;
     t->doomed = false;

@@ -62,10 +62,18 @@ void work_command(sim *s)
     mf_client_command(s->client, s->places[name].name, &command, on_stored, sent, NULL);
 }
 
+static void on_sent(sim *s, const mf_send_request *send)
+{
+    const char *number = memmem(send->json, send->length, "command-", strlen("command-"));
+    s->commands[atoi(number + strlen("command-"))].stored++;
+}
+
 static void on_decided(void *arg, verb what, const mf_request *request)
 {
     const mf_send_request *send = (const mf_send_request *)request;
 
+    if (what == VERB_SEND && request->error.code == MF_OK)
+        on_sent(arg, send);
     if (what == VERB_SEND)
         sim_trace(arg, "broker: stored for %s: %.*s", send->node, (int)send->length, send->json);
     truth_client_decided(arg, what, request);
