@@ -12,6 +12,7 @@
 #include <metafora/log.h>
 #include <metafora/loop.h>
 #include <metafora/state.h>
+#include <metafora/sync.h>
 #include <metafora/task.h>
 #include <metafora/version.h>
 

@@ -51,11 +51,21 @@ bool mf__loop_is_running(const mf_loop *loop)
     return __atomic_load_n(&loop->running, __ATOMIC_ACQUIRE) || loop->in_turn;
 }
 
+/* Loops that this thread is in. */
+static _Thread_local unsigned here;
+
+bool mf__loop_is_here(void)
+{
+    return here != 0;
+}
+
 int mf__loop_run(mf_loop *loop)
 {
     if (__atomic_exchange_n(&loop->running, true, __ATOMIC_ACQ_REL))
         return MF_EINVAL;
+    here++;
     int code = loop->in_turn ? MF_EINVAL : loop->backend->run(loop);
+    here--;
     __atomic_store_n(&loop->running, false, __ATOMIC_RELEASE);
     return code;
 }
@@ -323,6 +333,7 @@ void mf__loop_turn(mf_loop *loop)
 {
     loop->turn_us = mf_loop_now_us(loop);
     loop->in_turn = true;
+    here++;
     run_posted(loop);
     run_deferred(loop);
     while (mf__loop_next_us(loop) <= loop->turn_us) {
@@ -331,6 +342,7 @@ void mf__loop_turn(mf_loop *loop)
         timer->fn(timer->arg);
         run_deferred(loop);
     }
+    here--;
     loop->in_turn = false;
     loop->armed_us = INT64_MIN;
     arm(loop);

@@ -72,4 +72,8 @@ int mf__loop_run(mf_loop *loop);
 /* It does so already; not known of a base that the program runs, outside of mf__loop_turn. */
 bool mf__loop_is_running(const mf_loop *loop);
 
+/* Whether this thread runs a loop just now, as far as is known: of one on a base that the program
+ * runs itself, only its turns are. */
+bool mf__loop_is_here(void);
+
 #endif

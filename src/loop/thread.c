@@ -32,7 +32,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-static int spawn(mf__thread *me, size_t stack_size)
+int mf__thread_spawn(pthread_t *out, size_t stack_size, void *(*run_fn)(void *arg), void *arg)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -43,7 +43,7 @@ static int spawn(mf__thread *me, size_t stack_size)
     if (!failed) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        failed = pthread_create(&me->id, &attributes, run, me);
+        failed = pthread_create(out, &attributes, run_fn, arg);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_attr_destroy(&attributes);
@@ -61,7 +61,7 @@ int mf__thread_start(mf__thread *me, mf_loop *loop, size_t stack_size, void (*ru
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&me->woken, &attributes);
     pthread_condattr_destroy(&attributes);
-    int code = spawn(me, stack_size);
+    int code = mf__thread_spawn(&me->id, stack_size, run, me);
     if (code != MF_OK)
         clear(me);
     return code;

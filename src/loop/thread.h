@@ -28,6 +28,7 @@ static inline bool mf__thread_stack_size_is_valid(size_t size)
 }
 
 /* `stack_size` in bytes; 0: 256 KiB. MF_ESYSTEM: nothing was started. */
+int mf__thread_spawn(pthread_t *out, size_t stack_size, void *(*run)(void *arg), void *arg);
 int mf__thread_start(mf__thread *me, mf_loop *loop, size_t stack_size, void (*run)(void *arg),
                      void (*ended)(void *arg), void *arg);
 
