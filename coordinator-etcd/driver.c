@@ -158,6 +158,7 @@ static const mf_broker_operations operations = {
     .tell = mf__etcd_tell,
     .forget = mf__etcd_forget,
     .states = mf__etcd_states,
+    .describe = mf__etcd_describe,
 };
 
 /* Opening. */

@@ -24,5 +24,6 @@ void mf__etcd_mail(mf_broker *broker, mf_mail_request *request);
 void mf__etcd_tell(mf_broker *broker, mf_items_request *request);
 void mf__etcd_forget(mf_broker *broker, mf_items_request *request);
 void mf__etcd_states(mf_broker *broker, mf_states_request *request);
+void mf__etcd_describe(mf_broker *broker, mf_describe_request *request);
 
 #endif

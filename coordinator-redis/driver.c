@@ -169,6 +169,7 @@ static const mf_broker_operations operations = {
     .forget = mf__redis_forget,
     .states = mf__redis_states,
     .held = mf__redis_held,
+    .describe = mf__redis_describe,
 };
 
 /* Opening. */

@@ -316,5 +316,6 @@ void mf__redis_tell(mf_broker *broker, mf_items_request *request);
 void mf__redis_forget(mf_broker *broker, mf_items_request *request);
 void mf__redis_states(mf_broker *broker, mf_states_request *request);
 void mf__redis_held(mf_broker *broker, mf_held_request *request);
+void mf__redis_describe(mf_broker *broker, mf_describe_request *request);
 
 #endif

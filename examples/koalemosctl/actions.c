@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "common/orders.h"
 #include "common/show.h"
 
 int action_complain(const mf_error *error)
@@ -111,22 +111,6 @@ int action_nodes(const action_order *order)
     return action_finish(order, code, &error, &status);
 }
 
-static int read_command(mf_command *out, char **operands)
-{
-    const char *verb;
-    size_t given = 0;
-
-    while (operands[given] != NULL)
-        given++;
-    for (int i = 0; given > 0 && (verb = mf_command_verb_text((mf_command_verb)i)) != NULL; i++) {
-        if (strcmp(operands[0], verb) != 0)
-            continue;
-        *out = (mf_command){.verb = (mf_command_verb)i, .task = operands[1]};
-        return given == (i == MF_COMMAND_STOP_TASK ? 2 : 1) ? 0 : -1;
-    }
-    return -1;
-}
-
 static void on_sent(const mf_error *error, void *arg)
 {
     if (error != NULL)
@@ -139,9 +123,8 @@ int action_command(const action_order *order)
     mf_error error;
     int status = 0;
 
-    if (read_command(&command, order->operands) != 0) {
-        fprintf(stderr, "koalemosctl: --command: must be followed by freeze, unfreeze, balance, "
-                        "drain, undrain or stop_task ID\n");
+    if (order_command(&command, "--command", order->operands, &error) != MF_OK) {
+        action_complain(&error);
         return 2;
     }
     int code = mf_client_command(order->client, order->subject, &command, on_sent, &status, &error);

@@ -5,37 +5,10 @@
 
 #include "../common/properties.h"
 #include "actions.h"
+#include "common/orders.h"
 #include "common/show.h"
-#include "common/when.h"
 
 /* Telling. */
-
-/* Returns 0; or -1, told, for operands that are no message. */
-static int read_message(mf_message *out, char **operands)
-{
-    int64_t until_us;
-
-    for (int code = MF_MESSAGE_RUN; operands[0] != NULL && code <= MF_MESSAGE_RELEASE; code++) {
-        if (strcmp(operands[0], mf_message_text((mf_message_code)code)) != 0)
-            continue;
-        bool has_more = code == MF_MESSAGE_SLEEP || code == MF_MESSAGE_ERROR;
-        if (has_more != (operands[1] != NULL) || (has_more && operands[2] != NULL))
-            break;
-        mf_error error;
-        if (code == MF_MESSAGE_SLEEP &&
-            when_parse(&until_us, "--tell: sleep", operands[1], &error) != MF_OK) {
-            show_complaint(NULL, error.text);
-            return -1;
-        }
-        *out = code == MF_MESSAGE_SLEEP   ? mf_message_sleep_until(until_us)
-               : code == MF_MESSAGE_ERROR ? mf_message_error("%s", operands[1])
-                                          : mf_message_of((mf_message_code)code);
-        return 0;
-    }
-    fprintf(stderr, "koalemosctl: --tell: must be followed by run, pause, kill, complete, "
-                    "checkpoint, release, sleep TIME or error TEXT\n");
-    return -1;
-}
 
 int action_tell(const action_order *order)
 {
@@ -43,8 +16,10 @@ int action_tell(const action_order *order)
     mf_error error;
     int status = 0;
 
-    if (read_message(&message, order->operands) != 0)
+    if (order_message(&message, "--tell", order->operands, &error) != MF_OK) {
+        action_complain(&error);
         return 2;
+    }
     int code = mf_client_tell(order->client, &order->subject, 1, &message, action_on_items, &status,
                               &error);
     return action_finish(order, code, &error, &status);

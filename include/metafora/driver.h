@@ -312,6 +312,14 @@ typedef struct mf_mail_request {
     bool more;           /* out: ask again */
 } mf_mail_request;
 
+/* describe: what the broker says of its own server and set-up, in its own words, a line
+ * "<name>:<value>" each. For people, and for who knows the kind of broker (metaforactl doctor): the
+ * core does not read it. */
+typedef struct mf_describe_request {
+    mf_request request;
+    const char *text; /* out, valid during done() */
+} mf_describe_request;
+
 /* What a driver tells without being asked. Hints may be lost or come twice; `resync` says that some
  * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed.
  * One whose `claimable` is NULL wants no hints: it is told of the link only, and all else is NULL.
@@ -384,6 +392,8 @@ typedef struct mf_broker_operations {
 
     /* May be NULL. */
     void (*held)(mf_broker *broker, mf_held_request *request);
+    /* May be NULL. */
+    void (*describe)(mf_broker *broker, mf_describe_request *request);
 } mf_broker_operations;
 
 /* The head of every driver's handle; the driver fills it in `open`. */

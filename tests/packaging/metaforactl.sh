@@ -10,6 +10,13 @@ for tree in "$installed" "$work"; do
     "$tree/bin/metaforactl" --version | grep -q '^metaforactl [0-9]'
     test -s "$tree/share/man/man1/metaforactl.1"
 done
+for file in bash-completion/completions/metaforactl zsh/site-functions/_metaforactl \
+    fish/vendor_completions.d/metaforactl.fish; do
+    test -s "$work/share/$file"
+done
+# As bash-completion reads it: by the name of the command, which is in the path then.
+PATH=$work/bin:$PATH bash -c '. "$1"; complete -p metaforactl' - \
+    "$work/share/bash-completion/completions/metaforactl" | grep -q _metaforactl
 if [[ -e $work/bin/koalemosctl ]]; then
     echo "the component has more than metaforactl"
     exit 1

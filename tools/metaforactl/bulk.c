@@ -194,6 +194,9 @@ static bool next_line(input *in)
 
     if (length < 0)
         return false;
+    /* Of a line that was cut off, the beginning may be a good line, but is another one. */
+    if (in->line[length - 1] != '\n' && (interrupt_came() || ferror(in->file)))
+        return false;
     in->lines++;
     in->bytes += (uint64_t)length;
     while (length > 0 && (in->line[length - 1] == '\n' || in->line[length - 1] == '\r'))

@@ -10,9 +10,8 @@
 
 #include "bulk.h"
 #include "commands.h"
-#include "common/show.h"
 #include "common/when.h"
-#include "members.h"
+#include "line_task.h"
 
 static bulk_flags flags;
 static const char *id, *at;
@@ -34,71 +33,35 @@ static int send(ctl_run *ctl, const bulk_chunk *chunk, mf_items_fn fn, void *arg
 
 /* A line: {"id": ..., "properties": ..., "not_before": ...}. */
 
-typedef struct line_task {
-    char *id;
-    const char *properties;
-    char *not_before;
-} line_task;
-
-static int take_member(line_task *task, const json_member *member, mf_error *error)
+static int add_line(bulk_chunk *chunk, const line_task *task, uint64_t number, mf_error *error)
 {
-    if (strcmp(member->name, "id") == 0 && task->id == NULL)
-        return member_string(&task->id, "id", member->value, error);
-    if (strcmp(member->name, "not_before") == 0 && task->not_before == NULL)
-        return member_is_null(member->value)
-                   ? MF_OK
-                   : member_string(&task->not_before, "not_before", member->value, error);
-    if (strcmp(member->name, "properties") == 0 && task->properties == NULL) {
-        task->properties = member->value;
-        return MF_OK;
-    }
-    return mf_error_set(error, MF_EINVAL,
-                        "'%.60s': is none of id, properties, not_before, or is there twice",
-                        member->name);
-}
+    mf_task_spec spec = {.id = task->id, .properties = task->properties};
+    char *made = NULL;
 
-static int make_spec(mf_task_spec *out, const line_task *task, char **made_id, uint64_t number,
-                     mf_error *error)
-{
-    *out = (mf_task_spec){
-        .id = task->id, .properties = task->properties, .not_before_us = not_before_us};
-    if (out->id == NULL && id == NULL)
+    spec.not_before_us = task->not_before_us != 0 ? task->not_before_us : not_before_us;
+    if (task->id == NULL && id == NULL)
         return mf_error_set(error, MF_EINVAL,
                             "id: missing; with --id PREFIX the line's number makes one");
-    if (out->id == NULL) {
-        if (asprintf(made_id, "%s-%" PRIu64, id, number) < 0)
-            return mf_error_set(error, MF_ENOMEM, "out of memory");
-        out->id = *made_id;
-    }
-    if (mf_check_task_id("id", out->id, error) != MF_OK ||
-        mf_check_properties("properties", out->properties, error) != MF_OK)
-        return MF_EINVAL;
-    if (task->not_before == NULL)
-        return MF_OK;
-    return when_parse(&out->not_before_us, "not_before", task->not_before, error);
+    if (task->id == NULL && asprintf(&made, "%s-%" PRIu64, id, number) < 0)
+        return mf_error_set(error, MF_ENOMEM, "out of memory");
+    if (made != NULL)
+        spec.id = made;
+    int code = mf_check_task_id("id", spec.id, error);
+    if (code == MF_OK)
+        code = bulk_add(chunk, &spec, error);
+    free(made);
+    return code;
 }
 
 static int parse(bulk_chunk *chunk, char *line, uint64_t number, mf_error *error)
 {
-    line_task task = {0};
-    mf_task_spec spec;
-    json_member member;
-    char *made_id = NULL;
-    int more;
+    static const char *const others[] = {NULL};
+    line_task task;
 
-    while ((more = member_next(&line, &member, error)) == 1) {
-        more = take_member(&task, &member, error);
-        if (more != MF_OK)
-            break;
-    }
-    int code = more;
+    int code = line_task_read(&task, line, others, error);
     if (code == MF_OK)
-        code = make_spec(&spec, &task, &made_id, number, error);
-    if (code == MF_OK)
-        code = bulk_add(chunk, &spec, error);
-    free(made_id);
-    free(task.id);
-    free(task.not_before);
+        code = add_line(chunk, &task, number, error);
+    line_task_clear(&task);
     return code;
 }
 

@@ -3,16 +3,19 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t came;
 
+/* Ends the wait for a line of stdin, also one that is about to begin. */
 static void note(int signal_number)
 {
     (void)signal_number;
     came = 1;
+    close(STDIN_FILENO);
 }
 
-/* Without SA_RESTART, so that it also ends the wait for a line from a terminal or pipe. */
+/* Without SA_RESTART. */
 void interrupt_catch(void)
 {
     struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};

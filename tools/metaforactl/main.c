@@ -7,8 +7,12 @@
 #include "commands.h"
 
 const ctl_command *const ctl_commands[] = {
-    &command_tasks,  &command_task,   &command_nodes, &command_node,
-    &command_submit, &command_remove, NULL,
+    &command_tasks,   &command_task,       &command_states,
+    &command_explain, &command_nodes,      &command_node,
+    &command_submit,  &command_remove,     &command_erase,
+    &command_revive,  &command_tell,       &command_command,
+    &command_watch,   &command_export,     &command_import,
+    &command_doctor,  &command_completion, NULL,
 };
 
 enum { COMMON_OPTIONS = 5, MOST_OPTIONS = 32 };

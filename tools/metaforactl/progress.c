@@ -17,10 +17,8 @@ static int64_t now_ms(void)
 
 void progress_begin(progress_line *me, const char *verb)
 {
-    *me = (progress_line){.is_shown = isatty(STDERR_FILENO) == 1,
-                     .verb = verb,
-                     .begun_ms = now_ms(),
-                     .first = UINT64_MAX};
+    *me =
+        (progress_line){.is_shown = isatty(STDERR_FILENO) == 1, .verb = verb, .begun_ms = now_ms()};
 }
 
 static void put_left(double seconds)
@@ -37,8 +35,6 @@ void progress_show(progress_line *me, uint64_t items, uint64_t part, uint64_t wh
 {
     int64_t now = now_ms();
 
-    if (me->first == UINT64_MAX)
-        me->first = part;
     if (!me->is_shown || now - me->drawn_ms < EVERY_MS)
         return;
     me->drawn_ms = now;
@@ -46,9 +42,9 @@ void progress_show(progress_line *me, uint64_t items, uint64_t part, uint64_t wh
     fprintf(stderr, "\r\x1b[K%" PRIu64 " %s", items, me->verb);
     if (seconds > 0)
         fprintf(stderr, ", %.0f/s", (double)items / seconds);
-    if (whole > 0 && part > me->first && part <= whole) {
+    if (whole > 0 && part > 0 && part <= whole) {
         fprintf(stderr, ", %.0f %%", 100.0 * (double)part / (double)whole);
-        put_left(seconds * (double)(whole - part) / (double)(part - me->first));
+        put_left(seconds * (double)(whole - part) / (double)part);
     }
     fflush(stderr);
 }

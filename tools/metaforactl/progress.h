@@ -9,7 +9,6 @@ typedef struct progress_line {
     bool is_shown;
     const char *verb; /* "submitted" */
     int64_t begun_ms, drawn_ms;
-    uint64_t first; /* of `part`, from where this run began */
 } progress_line;
 
 void progress_begin(progress_line *progress, const char *verb);

@@ -78,6 +78,11 @@ const char *ctl_file(ctl_fixture *f, const char *name, const char *text)
     return path;
 }
 
+char *ctl_text(ctl_fixture *f, const char *name)
+{
+    return read_file(path_of(f, name));
+}
+
 int ctl_do_bare(ctl_fixture *f, const char *const *arguments, const char *input)
 {
     static const char script[] =

@@ -49,6 +49,9 @@ void ctl_await(ctl_fixture *f, const char *text, const char *first, ...);
 /* A file of the directory with this text; its path, valid until the fixture is gone. */
 const char *ctl_file(ctl_fixture *f, const char *name, const char *text);
 
+/* What a file of the directory has, to be freed. */
+char *ctl_text(ctl_fixture *f, const char *name);
+
 /* A koalemosd by the name of node `n`, stateful, joined when this returns. Tasks with properties
  * {"args":["sleep","1000"]} run there. */
 void ctl_start_node(ctl_fixture *f, int n);

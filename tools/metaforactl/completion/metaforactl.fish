@@ -1,0 +1,1 @@
+metaforactl completion fish | source
