@@ -64,7 +64,7 @@ static void on_granted(mf_coordinator *me, mf_claim *claim, int64_t sent_us)
 {
     int64_t deadline = sent_us + me->lease_us - me->margin_us;
 
-    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && !me->failed && !me->closing) {
+    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && !mf__session_is_over(me)) {
         free(claim->properties);
         claim->properties = NULL;
         claim->state = CLAIM_WANTED;
@@ -174,7 +174,7 @@ static void on_answer(batch *b, mf_claim *claim, int code)
 static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
 {
     return claim->life == CLAIM_LOST ||
-           (me->claiming_stopped && !me->joined && claim->life >= CLAIM_REMOVED);
+           (me->claiming_stopped && !mf__session_is_joined(me) && claim->life >= CLAIM_REMOVED);
 }
 
 static void ask_again(batch *b, int code)
@@ -337,9 +337,9 @@ static void pump(void *arg)
     drop_forfeited(me);
     if (me->claiming_stopped)
         drop_wanted(me);
-    while (me->joined && me->batches < batches_limit && send_next(me))
+    while (mf__session_is_joined(me) && me->batches < batches_limit && send_next(me))
         ;
-    if (me->failed || me->closing)
+    if (mf__session_is_over(me))
         mf__batch_drop_all(me);
 }
 

@@ -20,11 +20,6 @@ typedef struct mf__stray {
     char id[];
 } stray;
 
-static bool can_ask(const mf_coordinator *me)
-{
-    return me->joined && !me->failed && !me->closing;
-}
-
 static void free_all(stray **list)
 {
     while (*list != NULL) {
@@ -104,7 +99,7 @@ static void go_on(mf_coordinator *me)
 {
     mf__holding *held = &me->held;
 
-    if (!can_ask(me)) {
+    if (!mf__session_is_joined(me)) {
         end_comparison(me);
     } else if (!give_back_some(me)) {
         if (held->list.cursor[0] != '\0') {
@@ -169,7 +164,7 @@ static void on_page(mf_request *request)
     mf_coordinator *me = request->arg;
     const mf_held_request *list = &me->held.list;
 
-    if (request->error.code == MF_OK && can_ask(me))
+    if (request->error.code == MF_OK && mf__session_is_joined(me))
         for (size_t i = 0; i < list->count; i++)
             if (!me->events->holds(me->arg, list->records[i].id))
                 add_stray(me, &list->records[i]);
@@ -195,7 +190,7 @@ void mf__holding_compare(mf_coordinator *me, uint64_t listed)
         return;
     }
     held->surplus = listed - held->count;
-    if (held->surplus == held->explained || is_recent(me) || !can_ask(me))
+    if (held->surplus == held->explained || is_recent(me) || !mf__session_is_joined(me))
         return;
     held->comparing = true;
     held->compared_us = mf_loop_now_us(me->loop);

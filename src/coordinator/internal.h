@@ -25,6 +25,20 @@ enum claim_life {
     CLAIM_LOST      /* the broker said that it is not ours: its deadline was then, at the latest */
 };
 
+/* Of the session. A break leads from JOINED to OUT, from TELLING to JOINING. */
+typedef enum session_state {
+    SESSION_OUT,     /* not joined: the timer or the link's return joins */
+    SESSION_JOINING, /* a join is under way */
+    SESSION_JOINED,
+    SESSION_TELLING, /* joined, and a join is under way that tells another weight */
+    SESSION_FAILED,  /* it cannot go on */
+    /* Closing: nothing is told any more but `closed`, when all requests have come back. */
+    SESSION_AWAITED, /* a join is under way; then it leaves */
+    SESSION_LEFT     /* or there was nothing to leave */
+} session_state;
+
+typedef enum session_link { LINK_AWAITED, LINK_UP, LINK_LOST, LINK_LOST_AND_TOLD } session_link;
+
 typedef struct claim_list {
     mf_claim *first, *last;
 } claim_list;
@@ -79,8 +93,9 @@ struct mf_coordinator {
     int64_t session_sent_us;
     double told_weight; /* with the last join */
     unsigned breaks;    /* since the last renewal, with the link up */
-    bool link_up, link_was_up, told_down, joined, joined_once, joining, renewing_session, left;
-    bool failed, closing;
+    session_state state;
+    session_link link;
+    bool joined_once, renewing_session;
     size_t in_flight; /* requests that the driver has */
 
     /* lease.c */
@@ -119,6 +134,19 @@ struct mf_coordinator {
 };
 
 /* session.c */
+static inline bool mf__session_is_joined(const mf_coordinator *me)
+{
+    return me->state == SESSION_JOINED || me->state == SESSION_TELLING;
+}
+static inline bool mf__session_is_closing(const mf_coordinator *me)
+{
+    return me->state >= SESSION_AWAITED;
+}
+/* It does not come back: it has failed, or is closing. */
+static inline bool mf__session_is_over(const mf_coordinator *me)
+{
+    return me->state >= SESSION_FAILED;
+}
 void mf__session_start(mf_coordinator *me);
 /* A request of the session had no answer, or was refused as not the session's present one. */
 void mf__session_broken(mf_coordinator *me);

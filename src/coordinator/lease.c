@@ -199,7 +199,7 @@ static void renew(lease *l)
         l->renew_again = true;
         return;
     }
-    l->renew.count = me->joined ? sort_out(l) : 0;
+    l->renew.count = mf__session_is_joined(me) ? sort_out(l) : 0;
     if (l->renew.count == 0)
         return;
     mf_timer_stop(me->loop, &l->renew_timer);

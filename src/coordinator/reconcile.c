@@ -5,16 +5,10 @@
 
 enum { page_limit = 1000, commands_limit = 64, mail_limit = 256 };
 
-/* Whether a session's request may be sent; otherwise the next join reads everything. */
-static bool can_ask(const mf_coordinator *me)
-{
-    return me->joined && !me->failed && !me->closing;
-}
-
 static void came_back(mf_coordinator *me, const mf_error *error, const char *what)
 {
     me->in_flight--;
-    if (error->code == MF_OK || me->closing)
+    if (error->code == MF_OK || mf__session_is_closing(me))
         return;
     if (mf_error_is_transient(error->code))
         mf__session_broken(me);
@@ -52,7 +46,7 @@ static void show_page(mf_coordinator *me)
 static void on_page(mf_request *request)
 {
     mf_coordinator *me = request->arg;
-    bool good = request->error.code == MF_OK && !me->closing;
+    bool good = request->error.code == MF_OK && !mf__session_is_closing(me);
 
     me->paging = false;
     came_back(me, &request->error, "claimable tasks");
@@ -60,9 +54,9 @@ static void on_page(mf_request *request)
         show_page(me);
     if (good && me->page.cursor[0] == '\0')
         me->events->reconciled(me->arg);
-    if (can_ask(me) && good && me->page.cursor[0] != '\0') {
+    if (mf__session_is_joined(me) && good && me->page.cursor[0] != '\0') {
         ask_page(me);
-    } else if (can_ask(me) && me->page_again) {
+    } else if (mf__session_is_joined(me) && me->page_again) {
         me->page_again = false;
         mf__coordinator_reconcile(me);
     }
@@ -73,7 +67,7 @@ void mf__coordinator_reconcile(mf_coordinator *me)
 {
     if (me->paging) {
         me->page_again = true;
-    } else if (can_ask(me)) {
+    } else if (mf__session_is_joined(me)) {
         me->page.cursor[0] = '\0';
         me->first_page = true;
         ask_page(me);
@@ -85,7 +79,8 @@ void mf__coordinator_reconcile(mf_coordinator *me)
 static void on_receive(mf_request *request)
 {
     mf_coordinator *me = request->arg;
-    size_t count = request->error.code == MF_OK && !me->closing ? me->receive.count : 0;
+    size_t count =
+        request->error.code == MF_OK && !mf__session_is_closing(me) ? me->receive.count : 0;
 
     me->receiving = false;
     came_back(me, &request->error, "commands");
@@ -107,7 +102,7 @@ void mf__reconcile_commands(mf_coordinator *me)
         me->receive_again = true;
         return;
     }
-    if (!can_ask(me))
+    if (!mf__session_is_joined(me))
         return;
     me->receive_again = false;
     me->receiving = true;
@@ -121,7 +116,7 @@ void mf__reconcile_commands(mf_coordinator *me)
 static void on_mail(mf_request *request)
 {
     mf_coordinator *me = request->arg;
-    size_t count = request->error.code == MF_OK && !me->closing ? me->mail.count : 0;
+    size_t count = request->error.code == MF_OK && !mf__session_is_closing(me) ? me->mail.count : 0;
 
     me->mailing = false;
     came_back(me, &request->error, "messages");
@@ -142,7 +137,7 @@ void mf__reconcile_mail(mf_coordinator *me)
         me->mail_again = true;
         return;
     }
-    if (!can_ask(me))
+    if (!mf__session_is_joined(me))
         return;
     me->mail_again = false;
     me->mailing = true;
@@ -158,7 +153,7 @@ static void on_nodes(mf_request *request)
 
     me->viewing = false;
     came_back(me, &request->error, "nodes");
-    if (request->error.code == MF_OK && !me->closing)
+    if (request->error.code == MF_OK && !mf__session_is_closing(me))
         me->events->view(me->arg, me->nodes.nodes, me->nodes.count);
     if (me->view_again) {
         me->view_again = false;
@@ -171,7 +166,7 @@ void mf__coordinator_refresh_view(mf_coordinator *me)
 {
     if (me->viewing) {
         me->view_again = true;
-    } else if (can_ask(me)) {
+    } else if (mf__session_is_joined(me)) {
         me->viewing = true;
         me->view_asked_us = mf_loop_now_us(me->loop);
         me->in_flight++;

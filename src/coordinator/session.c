@@ -10,14 +10,10 @@ static const int64_t holder_poll_us = 1000000;
 /* By so much a session's lapse may seem to move without having been renewed: clocks differ. */
 static const int64_t holder_slack_us = 200000;
 static const int holder_renewals_of_life = 2;
-static const int64_t refused_pause_us = 1000000;
 
 static void fail(mf_coordinator *me, const mf_error *why)
 {
-    if (me->failed || me->closing)
-        return;
-    me->failed = true;
-    me->joined = false;
+    me->state = SESSION_FAILED;
     me->failure = *why;
     mf_timer_stop(me->loop, &me->join_timer);
     mf__batch_drop_all(me);
@@ -30,9 +26,9 @@ static void on_failed_call(void *arg)
     me->events->failed(me->arg, &me->failure);
 }
 
-static void send_join(mf_coordinator *me)
+static void send_join(mf_coordinator *me, session_state state)
 {
-    me->joining = true;
+    me->state = state;
     me->in_flight++;
     me->session.epoch++;
     me->told_weight = me->session.weight;
@@ -42,17 +38,23 @@ static void send_join(mf_coordinator *me)
 static void join(void *arg)
 {
     mf_coordinator *me = arg;
-    if (!me->joined && !me->joining && !me->failed && !me->closing)
-        send_join(me);
+    if (me->state == SESSION_OUT)
+        send_join(me, SESSION_JOINING);
+}
+
+/* A broker that is there and fails is left in peace for longer each time, until it has renewed. */
+static void join_again(mf_coordinator *me)
+{
+    mf_timer_start(me->loop, &me->join_timer,
+                   mf_loop_now_us(me->loop) + mf__pause_us(me, ++me->breaks));
 }
 
 /* By a join, since that is what carries it. Requests that are under way take effect before it, so
  * the session goes on being joined meanwhile. */
 static void tell_weight(mf_coordinator *me)
 {
-    if (me->joined && !me->joining && !me->failed && !me->closing &&
-        me->told_weight != me->session.weight)
-        send_join(me);
+    if (me->state == SESSION_JOINED && me->told_weight != me->session.weight)
+        send_join(me, SESSION_TELLING);
 }
 
 void mf__coordinator_set_weight(mf_coordinator *me, double weight)
@@ -61,17 +63,11 @@ void mf__coordinator_set_weight(mf_coordinator *me, double weight)
     tell_weight(me);
 }
 
-static void join_in(mf_coordinator *me, int64_t pause_us)
+static void leave(mf_coordinator *me)
 {
-    mf_timer_start(me->loop, &me->join_timer,
-                   mf_loop_now_us(me->loop) + mf__jitter(me->loop, pause_us));
-}
-
-/* A broker that is there and fails is left in peace for longer each time, until it has renewed. */
-static void join_again(mf_coordinator *me)
-{
-    mf_timer_start(me->loop, &me->join_timer,
-                   mf_loop_now_us(me->loop) + mf__pause_us(me, ++me->breaks));
+    me->state = SESSION_LEFT;
+    me->in_flight++;
+    me->broker->operations->leave(me->broker, &me->leave);
 }
 
 /* The name is held by a session of another process: one that goes on renewing lives, and the name
@@ -108,7 +104,7 @@ static void wait_for_holder(mf_coordinator *me)
 
 static void renew_session(mf_coordinator *me)
 {
-    if (!me->joined || me->renewing_session)
+    if (!mf__session_is_joined(me) || me->renewing_session)
         return;
     me->renewing_session = true;
     me->session_renew.held = MF_HELD_UNKNOWN;
@@ -124,9 +120,9 @@ static void note_life(mf_coordinator *me, int64_t sent_us)
 
 static void on_joined(mf_coordinator *me)
 {
-    bool again = me->joined;
+    bool again = me->state == SESSION_TELLING;
 
-    me->joined = true;
+    me->state = SESSION_JOINED;
     me->holder[0] = '\0';
     me->join.takeover = false;
     note_life(me, me->join.request.sent_us);
@@ -149,82 +145,76 @@ static void join_failed_again(mf_coordinator *me, const mf_error *why)
 {
     join_again(me);
     if ((me->breaks & (me->breaks - 1)) == 0)
-        mf_log(me->loop, MF_LOG_WARN, "coordinator", "cannot join yet, failure %u in a row: %s",
-               me->breaks, why->text);
+        mf_log(me->loop, mf_error_is_transient(why->code) ? MF_LOG_WARN : MF_LOG_ERROR,
+               "coordinator", "cannot join yet, failure %u in a row: %s", me->breaks, why->text);
 }
 
 static void on_join_failed(mf_coordinator *me, const mf_error *why)
 {
-    if (mf_error_is_transient(why->code)) {
-        if (me->link_up)
-            join_failed_again(me, why);
-        else if (!me->link_was_up && !me->wait_for_broker)
-            fail(me, why);
-        /* else: link(up) joins */
-    } else if (!me->joined_once) {
-        fail(me, why);
-    } else {
-        mf_log(me->loop, MF_LOG_ERROR, "coordinator", "cannot join again: %s", why->text);
-        join_in(me, refused_pause_us);
-    }
-}
+    bool passes = mf_error_is_transient(why->code);
 
-static void leave(mf_coordinator *me)
-{
-    me->joined = false;
-    me->left = true;
-    me->in_flight++;
-    me->broker->operations->leave(me->broker, &me->leave);
+    me->state = SESSION_OUT;
+    mf__batch_cut_off(me);
+    if (why->code == MF_ENAMEINUSE)
+        wait_for_holder(me);
+    else if (passes ? me->link == LINK_AWAITED && !me->wait_for_broker : !me->joined_once)
+        fail(me, why);
+    else if (!passes || me->link == LINK_UP)
+        join_failed_again(me, why);
+    /* else: link(up) joins */
 }
 
 static void on_join(mf_request *request)
 {
     mf_coordinator *me = request->arg;
+    bool good = request->error.code == MF_OK;
 
-    me->joining = false;
     me->in_flight--;
-    if (me->closing && request->error.code == MF_OK && !me->left) {
+    if (!mf__session_is_closing(me))
+        good ? on_joined(me) : on_join_failed(me, &request->error);
+    else if (me->state == SESSION_AWAITED && good)
         leave(me);
-    } else if (!me->closing && request->error.code == MF_OK) {
-        on_joined(me);
-    } else if (!me->closing) {
-        me->joined = false;
-        mf__batch_cut_off(me);
-        if (request->error.code == MF_ENAMEINUSE)
-            wait_for_holder(me);
-        else
-            on_join_failed(me, &request->error);
-    }
     mf__request_came_back(me);
+}
+
+static void cut_off(mf_coordinator *me)
+{
+    if (me->state == SESSION_JOINED)
+        me->state = SESSION_OUT;
+    else if (me->state == SESSION_TELLING)
+        me->state = SESSION_JOINING;
+    mf__batch_cut_off(me);
 }
 
 void mf__session_broken(mf_coordinator *me)
 {
-    if (!me->joined)
+    if (!mf__session_is_joined(me))
         return;
-    me->joined = false;
-    mf__batch_cut_off(me);
-    if (me->link_up)
+    cut_off(me);
+    if (me->link == LINK_UP)
         join_again(me);
+}
+
+static mf_coordinator *of(mf_watcher *watcher)
+{
+    return (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
 }
 
 static void on_link(mf_watcher *watcher, bool up, const mf_error *why)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf_coordinator *me = of(watcher);
+    bool tell = up ? me->link == LINK_LOST_AND_TOLD : me->link == LINK_UP && me->joined_once;
 
-    if (me->closing)
+    if (mf__session_is_closing(me))
         return;
-    bool changed = me->link_up != up;
-    me->link_up = up;
-    me->link_was_up |= up;
-    if (!up) {
-        me->joined = false;
-        mf__batch_cut_off(me);
-    }
-    if (changed && (up ? me->told_down : me->joined_once)) {
-        me->told_down = !up;
+    if (up)
+        me->link = LINK_UP;
+    else if (me->link == LINK_UP)
+        me->link = tell ? LINK_LOST_AND_TOLD : LINK_LOST;
+    if (!up)
+        cut_off(me);
+    if (tell)
         me->events->link(me->arg, up, why);
-    }
     if (up)
         join(me);
 }
@@ -270,43 +260,42 @@ static void on_session_timer(void *arg)
 
 static void on_claimable(mf_watcher *watcher, const char *const *ids, size_t count)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf_coordinator *me = of(watcher);
     me->events->claimable(me->arg, ids, count);
 }
 
 static void on_taken(mf_watcher *watcher, const char *const *ids, size_t count)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf_coordinator *me = of(watcher);
     me->events->taken(me->arg, ids, count);
 }
 
 static void on_node_changed(mf_watcher *watcher, const mf_node *node, bool gone)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf_coordinator *me = of(watcher);
     if (me->events->node != NULL)
         me->events->node(me->arg, node, gone);
 }
 
 static void on_removed(mf_watcher *watcher, const char *const *ids, size_t count)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
+    mf_coordinator *me = of(watcher);
     me->events->removed(me->arg, ids, count);
 }
 
 static void on_command(mf_watcher *watcher)
 {
-    mf__reconcile_commands((mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher)));
+    mf__reconcile_commands(of(watcher));
 }
 
 static void on_mail(mf_watcher *watcher)
 {
-    mf__reconcile_mail((mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher)));
+    mf__reconcile_mail(of(watcher));
 }
 
 static void on_resync(mf_watcher *watcher)
 {
-    mf_coordinator *me = (mf_coordinator *)((char *)watcher - offsetof(mf_coordinator, watcher));
-    mf__reconcile_all(me);
+    mf__reconcile_all(of(watcher));
 }
 
 static void on_closed_call(void *arg)
@@ -324,7 +313,7 @@ static void on_leave(mf_request *request)
 
 void mf__request_came_back(mf_coordinator *me)
 {
-    if (me->closing && me->in_flight == 0)
+    if (mf__session_is_closing(me) && me->in_flight == 0)
         mf_defer(me->loop, &me->closed_call);
 }
 
@@ -365,18 +354,20 @@ void mf__session_start(mf_coordinator *me)
 
 void mf__coordinator_close(mf_coordinator *me)
 {
-    if (me->closing)
+    session_state was = me->state;
+
+    if (mf__session_is_closing(me))
         return;
-    me->closing = true;
+    me->state = was == SESSION_JOINING ? SESSION_AWAITED : SESSION_LEFT;
     me->broker->operations->unwatch(me->broker, &me->watcher);
     mf_timer_stop(me->loop, &me->join_timer);
     mf_timer_stop(me->loop, &me->session_timer);
     mf_deferred_cancel(me->loop, &me->failed_call);
     mf__reconcile_stop(me);
     mf__batch_drop_all(me);
-    if (me->joined)
+    if (was == SESSION_JOINED || was == SESSION_TELLING)
         leave(me);
-    else if (me->joined_once && me->link_up && !me->joining && !me->failed)
-        send_join(me); /* a request was overtaken: join anew, to leave */
+    else if (was == SESSION_OUT && me->joined_once && me->link == LINK_UP)
+        send_join(me, SESSION_AWAITED); /* a request was overtaken: join anew, to leave */
     mf__request_came_back(me);
 }

@@ -139,7 +139,7 @@ static void on_refused(batch *b, const mf_error *why)
 
     mf_log(me->loop, MF_LOG_ERROR, "coordinator", "states of %zu tasks not %s: %s", b->count,
            b->is_load ? "read" : "written", why->text);
-    if (!b->is_load && !me->failed && !me->closing)
+    if (!b->is_load && !mf__session_is_over(me))
         ask_refused_again(b);
     answer_all(b, why->code);
 }
@@ -152,7 +152,7 @@ static void on_batch(mf_request *request)
 
     me->in_flight--;
     me->batches--;
-    if (mf_error_is_transient(code) && !me->failed && !me->closing) {
+    if (mf_error_is_transient(code) && !mf__session_is_over(me)) {
         mf__session_broken(me);
         ask_again(b);
     } else if (code != MF_OK) {

@@ -269,7 +269,7 @@ static void check_hints(life *l)
     for (verb what = 0; what <= VERB_HELD; what++) {
         if (l->owed_us[what] == 0)
             continue;
-        if (!is_well(l) || !is_awake(l) || c == NULL || !c->joined || c->closing)
+        if (!is_well(l) || !is_awake(l) || c == NULL || !mf__session_is_joined(c))
             l->owed_us[what] = now;
         else if (now - l->owed_us[what] > hint_us + 2 * l->delay_us)
             sim_violated(l->sim, "G3: %s was told of %s, and does not ask", name_of(l),
@@ -297,7 +297,7 @@ static void check_shutdown(life *l)
 static bool takes(life *l)
 {
     return l != NULL && is_there(l) && is_well(l) && !l->leaving &&
-           mf__consumer_takes(l->consumer) && l->consumer->coordinator->joined;
+           mf__consumer_takes(l->consumer) && mf__session_is_joined(l->consumer->coordinator);
 }
 
 static bool is_held(const life *l, const truth *t)

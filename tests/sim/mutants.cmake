@@ -30,8 +30,8 @@ mutant(coordinator/session.c
   "me->holder_renewals == holder_renewals_of_life"
   "me->holder_renewals == (mutation_in_force == MUTATION_ONE_RENEWAL_IS_LIFE ? 1 : holder_renewals_of_life)")
 mutant(coordinator/session.c
-  "watcher));\n    mf__reconcile_all(me);\n"
-  "watcher));\n    if (mutation_in_force != MUTATION_RESYNC_IGNORED)\n        mf__reconcile_all(me);\n")
+  "    mf__reconcile_all(of(watcher));\n"
+  "    if (mutation_in_force != MUTATION_RESYNC_IGNORED)\n        mf__reconcile_all(of(watcher));\n")
 
 mutant(coordinator/lease.c
   "for (size_t i = 0; i < l->renew.count; i++) {\n        mf_claim *claim = l->head.claims[i];\n        if (!is_renewed(me, claim))\n            continue;\n        set_deadline"
@@ -56,8 +56,8 @@ mutant(coordinator/batch.c
   "    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && "
   "    if (mutation_in_force != MUTATION_LATE_GRANT_TAKEN && deadline - me->grace_us <= mf_loop_now_us(me->loop) && ")
 mutant(coordinator/batch.c
-  "claim->life == CLAIM_LOST ||\n           (me->claiming_stopped"
-  "claim->life == CLAIM_LOST ||\n           (mutation_in_force != MUTATION_ENDINGS_WAIT_FOR_EVER && me->claiming_stopped")
+  "(me->claiming_stopped && !mf__session_is_joined(me) &&"
+  "(mutation_in_force != MUTATION_ENDINGS_WAIT_FOR_EVER && me->claiming_stopped && !mf__session_is_joined(me) &&")
 mutant(coordinator/batch.c
   "code == MF_ELATE || code == MF_EGONE)\n        on_end_answered"
   "code == MF_ELATE || code == MF_EGONE || mutation_in_force == MUTATION_REFUSED_ONCE_DROPPED)\n        on_end_answered")

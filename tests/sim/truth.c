@@ -225,7 +225,7 @@ static bool has_session(const life *l)
 {
     const mf_coordinator *c = l->crashed || l->closed ? NULL : l->consumer->coordinator;
 
-    return c != NULL && c->joined_once && !c->failed && !c->closing &&
+    return c != NULL && c->joined_once && !mf__session_is_over(c) &&
            c->session_sent_us + c->lease_us - c->margin_us > mf_loop_now_us(l->loop);
 }
 
