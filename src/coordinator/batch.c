@@ -58,22 +58,32 @@ void mf__claims_remove(claim_list *list, mf_claim *claim)
     claim->next = claim->previous = NULL;
 }
 
+/* The consumer will not be told of this grant. */
+static void put_back(mf_claim *claim, enum claim_state state, claim_list *queue)
+{
+    free(claim->properties);
+    claim->properties = NULL;
+    claim->state = (uint8_t)state;
+    mf__claims_append(queue, claim);
+}
+
 /* A claim that was granted so long ago that little is left of it is asked for again: the broker
- * answers with the same fence and a new lease. */
+ * answers with the same fence and a new lease. One for which there is no memory is released before
+ * the consumer hears of it. */
 static void on_granted(mf_coordinator *me, mf_claim *claim, int64_t sent_us)
 {
     int64_t deadline = sent_us + me->lease_us - me->margin_us;
+    bool over = me->claiming_stopped || mf__session_is_over(me);
 
-    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && !mf__session_is_over(me)) {
-        free(claim->properties);
-        claim->properties = NULL;
-        claim->state = CLAIM_WANTED;
-        mf__claims_append(&me->wanted, claim);
-        return;
+    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && !over) {
+        put_back(claim, CLAIM_WANTED, &me->wanted);
+    } else if (mf__lease_grant(me, claim, deadline)) {
+        claim->state = CLAIM_HELD;
+        me->events->granted(me->arg, claim, MF_OK);
+    } else {
+        claim->outcome = MF_RELEASE;
+        put_back(claim, CLAIM_ENDING, &me->releasing.waiting);
     }
-    claim->state = CLAIM_HELD;
-    mf__lease_grant(me, claim, deadline);
-    me->events->granted(me->arg, claim, MF_OK);
 }
 
 static void on_claim_answer(mf_coordinator *me, mf_claim *claim, int code, int64_t sent_us)
@@ -120,7 +130,7 @@ static void on_end_refused(mf_coordinator *me, mf_claim *claim, int code)
         mf_log(me->loop, MF_LOG_ERROR, "coordinator", "task %s: its ending is refused: %s",
                claim->id, mf_strerror(code));
     claim->refused = true;
-    if (claim->life >= CLAIM_OVER) {
+    if (claim->life >= CLAIM_OVER || claim->lease == NULL) {
         forfeit(me, claim);
         return;
     }
@@ -173,8 +183,8 @@ static void on_answer(batch *b, mf_claim *claim, int code)
  * that has kept the session, nobody else would make the task claimable again. */
 static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
 {
-    return claim->life == CLAIM_LOST ||
-           (me->claiming_stopped && !mf__session_is_joined(me) && claim->life >= CLAIM_REMOVED);
+    return claim->life == CLAIM_LOST || (me->claiming_stopped && !mf__session_is_joined(me) &&
+                                         (claim->life >= CLAIM_REMOVED || claim->lease == NULL));
 }
 
 static void ask_again(batch *b, int code)
@@ -217,14 +227,29 @@ static void on_batch(mf_request *request)
     mf__request_came_back(me);
 }
 
-/* Sends up to a batch from the queue; false: nothing was there. */
+/* What waits is sent later, when some may have been freed. */
+void mf__batch_lacks_memory(mf_coordinator *me)
+{
+    if (me->memory_timer.heap_slot == 0)
+        mf_timer_start(me->loop, &me->memory_timer, mf_loop_now_us(me->loop) + mf__pause_us(me, 1));
+}
+
+static void on_memory_timer(void *arg)
+{
+    mf_coordinator *me = arg;
+    mf_defer(me->loop, &me->pump_call);
+}
+
+/* Sends up to a batch from the queue; false: nothing was there, or no memory. */
 static bool send(mf_coordinator *me, claim_list *queue, uint8_t state, batch_slot slot)
 {
     if (queue->first == NULL)
         return false;
     batch *b = malloc(sizeof *b + me->broker->max_batch * sizeof *b->claims);
-    if (b == NULL)
+    if (b == NULL) {
+        mf__batch_lacks_memory(me);
         return false;
+    }
     *b = (batch){
         .request = {.request = {.done = on_batch}, .session = &me->session, .claims = b->claims},
         .coordinator = me,
@@ -352,6 +377,7 @@ static void start_queue(mf_coordinator *me, end_queue *queue)
 void mf__batch_start(mf_coordinator *me)
 {
     mf_deferred_init(&me->pump_call, pump, me);
+    mf_timer_init(&me->memory_timer, on_memory_timer, me);
     start_queue(me, &me->finishing);
     start_queue(me, &me->releasing);
     mf__state_start(me);
@@ -395,6 +421,7 @@ static void drop_ends(mf_coordinator *me, end_queue *queue)
 
 void mf__batch_drop_all(mf_coordinator *me)
 {
+    mf_timer_stop(me->loop, &me->memory_timer);
     drop_wanted(me);
     drop_forfeited(me);
     mf__state_drop_all(me);

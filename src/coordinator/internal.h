@@ -109,8 +109,9 @@ struct mf_coordinator {
     bool claiming_stopped;
     bool sweep; /* among the endings that wait may be such that need not be sent any more */
     mf_deferred pump_call;
-    size_t batches; /* under way */
-    size_t turn;    /* the kind that sent the last one */
+    mf_timer memory_timer; /* runs while something waits for memory */
+    size_t batches;        /* under way */
+    size_t turn;           /* the kind that sent the last one */
 
     /* state.c */
     mf__state_request *loads, *loads_last, *stores, *stores_last;
@@ -155,9 +156,11 @@ void mf__session_was_renewed(mf_coordinator *me, int64_t sent_us);
 void mf__request_came_back(mf_coordinator *me);
 
 /* lease.c */
-void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
+/* False: there is no memory to renew what the broker has just granted, and it is in no lease. */
+bool mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us);
 void mf__lease_renew_all(mf_coordinator *me);
-/* Hands the claim back to the consumer with the answer to its end, once no renewal names it. */
+/* Hands the claim back to the consumer with the answer to its end, once no renewal names it; one in
+ * no lease as not granted. */
 void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code);
 void mf__leases_free(mf_coordinator *me);
 
@@ -167,6 +170,7 @@ void mf__claims_remove(claim_list *list, mf_claim *claim);
 void mf__batch_start(mf_coordinator *me);
 /* The lease of a claim that is being ended is over. */
 void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim);
+void mf__batch_lacks_memory(mf_coordinator *me);
 /* The session is not joined any more. */
 void mf__batch_cut_off(mf_coordinator *me);
 /* Answers all that has not been sent. */

@@ -90,8 +90,12 @@ static bool is_being_renewed(mf_claim *claim)
 
 static void answer_end(mf_coordinator *me, mf_claim *claim, int code)
 {
-    detach(claim);
     claim->state = CLAIM_IDLE;
+    if (claim->lease == NULL) {
+        me->events->granted(me->arg, claim, MF_ENOMEM);
+        return;
+    }
+    detach(claim);
     me->events->ended(me->arg, claim, code);
 }
 
@@ -99,7 +103,7 @@ void mf__lease_end(mf_coordinator *me, mf_claim *claim, int code)
 {
     claim->result = code;
     mf__holding_remove(me, claim);
-    if (is_being_renewed(claim))
+    if (claim->lease != NULL && is_being_renewed(claim))
         mf__claims_append(&lease_of(claim)->ended, claim);
     else
         answer_end(me, claim, code);
@@ -403,24 +407,29 @@ static lease *lease_for(mf_coordinator *me, const mf_claim *claim, int64_t deadl
     return new_lease(me, claim->group);
 }
 
-static void start_earlier(mf_loop *loop, mf_timer *timer, int64_t due_us)
+static bool start_earlier(mf_loop *loop, mf_timer *timer, int64_t due_us)
 {
-    if (timer->heap_slot == 0 || due_us < timer->due_us)
-        mf_timer_start(loop, timer, due_us);
+    return (timer->heap_slot != 0 && timer->due_us <= due_us) ||
+           mf_timer_start(loop, timer, due_us) == MF_OK;
 }
 
-void mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
+bool mf__lease_grant(mf_coordinator *me, mf_claim *claim, int64_t deadline_us)
 {
     lease *l = lease_for(me, claim, deadline_us);
 
     if (l == NULL)
-        abort(); /* no memory to renew what the broker has just granted */
+        return false;
+    claim->life = CLAIM_FIRM;
+    set_deadline(claim, deadline_us);
+    if (!start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim)) ||
+        !start_earlier(me->loop, &l->renew_timer, renewal_due_us(me, deadline_us))) {
+        if (l->head.count == 0 && !l->renewing)
+            free_lease(l);
+        return false;
+    }
     me->filling = l;
     mf__holding_add(me, claim);
     claim->lease = &l->head;
-    claim->life = CLAIM_FIRM;
-    set_deadline(claim, deadline_us);
     put(l, l->head.count++, claim);
-    start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim));
-    start_earlier(me->loop, &l->renew_timer, renewal_due_us(me, deadline_us));
+    return true;
 }

@@ -225,8 +225,11 @@ static bool send_some(mf_coordinator *me, bool is_load)
     for (mf__state_request *r = *first; r != NULL && room < me->broker->max_batch; r = r->next)
         room++;
     batch *b = room > 0 ? new_batch(me, is_load, room) : NULL;
-    if (b == NULL)
+    if (b == NULL) {
+        if (room > 0)
+            mf__batch_lacks_memory(me);
         return false;
+    }
     while (b->count < room && (b->count == 0 || bytes + (*first)->length <= max_bytes)) {
         mf__state_request *r = *first;
         unlink_request(me, r);

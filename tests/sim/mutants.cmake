@@ -37,8 +37,8 @@ mutant(coordinator/lease.c
   "for (size_t i = 0; i < l->renew.count; i++) {\n        mf_claim *claim = l->head.claims[i];\n        if (!is_renewed(me, claim))\n            continue;\n        set_deadline"
   "for (size_t i = 0; i < (mutation_in_force == MUTATION_JOINED_LATE_PROLONGED ? l->head.count : l->renew.count); i++) {\n        mf_claim *claim = l->head.claims[i];\n        if (!is_renewed(me, claim) && mutation_in_force != MUTATION_OVER_IS_RENEWED)\n            continue;\n        set_deadline")
 mutant(coordinator/lease.c
-  "    start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim));\n"
-  "    if (mutation_in_force != MUTATION_FIRST_DEADLINE_NOT_SET)\n        start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim));\n")
+  "if (!start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim)) ||"
+  "if ((mutation_in_force != MUTATION_FIRST_DEADLINE_NOT_SET && !start_earlier(me->loop, &l->deadline_timer, next_event_us(me, claim))) ||")
 mutant(coordinator/lease.c
   "    set_deadline(claim, earlier(claim->deadline_us, mf_loop_now_us(me->loop)));\n"
   "    if (mutation_in_force != MUTATION_LOST_KEEPS_DEADLINE)\n        set_deadline(claim, earlier(claim->deadline_us, mf_loop_now_us(me->loop)));\n")

@@ -398,6 +398,25 @@ static double drain_seconds(size_t count)
     return seconds;
 }
 
+/* A grant of which little is left by the time that no more are wanted is the consumer's to end: the
+ * task would stay the session's, with nobody to run it. */
+static void late_grant_in_a_drain(void **state)
+{
+    stage *s = *state;
+
+    s->broker->rules[CLAIM].held = true;
+    stage_claim(s, 0, 1);
+    stage_run_ms(s, STAGE_LEASE_MS - STAGE_GRACE_MS);
+    mf__coordinator_stop_claiming(s->coordinator);
+    script_answer(s->broker, CLAIM, MF_OK);
+    assert_int_equal(s->actors[0].grants, 1);
+    assert_int_equal(s->actors[0].granted, MF_OK);
+    stage_end(s, 0, MF_RELEASE);
+    stage_run_ms(s, 1);
+    assert_int_equal(s->broker->counts[RELEASE], 1);
+    assert_int_equal(s->actors[0].ended, MF_OK);
+}
+
 /* Each ending costs the same, however many wait; going through all of them for each batch took
  * eight seconds. */
 static void long_drain(void **state)
@@ -425,6 +444,7 @@ int main(void)
         TEST(late_endings_without_a_drain),
         TEST(endings_at_their_deadlines),
         TEST(stop_claiming),
+        TEST(late_grant_in_a_drain),
         cmocka_unit_test(long_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

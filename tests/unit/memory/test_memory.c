@@ -1,6 +1,7 @@
-/* Memory that is out, in the consumer and the state machine: each of their allocations in a story
- * fails in turn, alone or together with all that follow for a while. What fails is told, or is made
- * good later; the task ends all the same. On the embedded broker in virtual time. */
+/* Memory that is out, in the coordinator, the consumer and the state machine: each of their
+ * allocations in a story fails in turn, alone or together with all that follow for a while. What
+ * fails is told, or is made good later; the task ends all the same. On the embedded broker in
+ * virtual time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,37 +14,7 @@
 
 #include "cluster.h"
 #include "consumer/internal.h"
-
-bool faulty_now(void);
-
-/* Calls from the `first` one on, `count` of them, fail; while `armed`. */
-static struct {
-    bool armed;
-    size_t calls, first, count;
-} faults;
-
-bool faulty_now(void)
-{
-    if (!faults.armed)
-        return false;
-    size_t call = ++faults.calls;
-    return call >= faults.first && call - faults.first < faults.count;
-}
-
-static void arm(size_t first, size_t count)
-{
-    faults.armed = true;
-    faults.calls = 0;
-    faults.first = first;
-    faults.count = count;
-}
-
-/* Whether the story came as far as the fault. */
-static bool disarm(void)
-{
-    faults.armed = false;
-    return faults.calls >= faults.first;
-}
+#include "faults.h"
 
 static int freed;
 
@@ -99,9 +70,9 @@ static void test_opening(void **state)
             cluster *c = cluster_new(n);
             mf_consumer *consumer = NULL;
             freed = 0;
-            arm(n, 1);
+            faults_arm(n, 1);
             int code = open_once(c, names[i], &consumer);
-            reached = disarm();
+            reached = faults_disarm();
             if (code == MF_OK) {
                 close_consumer(c, consumer);
             } else {
@@ -122,7 +93,7 @@ static void plain_story(cluster *c, size_t first, size_t count, bool *reached)
     node *a = cluster_join(c, "a", ENDS_WHEN_STOPPED, NULL);
     node *b = cluster_join(c, "b", ENDS_WHEN_STOPPED, NULL);
 
-    arm(first, count);
+    faults_arm(first, count);
     cluster_submit(c, ids, 3);
     cluster_run_ms(c, 20000);
     mf_consumer_balance(a->consumer);
@@ -131,7 +102,7 @@ static void plain_story(cluster *c, size_t first, size_t count, bool *reached)
     cluster_run_ms(c, 5000);
     cluster_command(c, "a", MF_COMMAND_DRAIN, NULL);
     cluster_run_ms(c, 60000);
-    *reached = disarm();
+    *reached = faults_disarm();
     mf_consumer_undrain(a->consumer);
     cluster_run_ms(c, 60000);
     assert_int_equal(a->running + b->running, 3);
@@ -183,12 +154,12 @@ static void stateful_story(cluster *c, size_t first, size_t count, bool *reached
     options.balancer = mf_balancer_dumb();
     cluster_join(c, "a", ENDS_WHEN_STOPPED, &options);
     cluster_run_ms(c, 1000);
-    arm(first, count);
+    faults_arm(first, count);
     cluster_submit(c, ids, 2);
     cluster_run_ms(c, 2000);
     tell(c, "fails", MF_MESSAGE_COMPLETE); /* running, loading, or asleep after an error */
     cluster_run_ms(c, 10000);
-    *reached = disarm();
+    *reached = faults_disarm();
     cluster_run_ms(c, 60000);
     tell(c, "fails", MF_MESSAGE_KILL); /* where completing was an error: that is in its state */
     tell(c, "pauses", MF_MESSAGE_KILL);
