@@ -11,8 +11,10 @@
 
 #include "consumer/internal.h"
 #include "embedded/embedded.h"
+#include "embedded_link.h"
 
 static const int64_t limit_us = 60 * 1000000;
+enum { link_timeout_ms = 5000 };
 
 static void trace(cluster *c, const char *format, ...)
 {
@@ -107,6 +109,8 @@ node *cluster_join(cluster *c, const char *name, handler_manner manner,
     n->loop = virtual_loop_new(c->world, 1.0);
     mf_loop_set_log(n->loop, NULL, NULL, MF_LOG_NONE);
     n->broker = open_handle(c, n->loop);
+    if (c->has_links)
+        n->broker = embedded_link_before(n->broker, link_timeout_ms);
     o.broker_handle = n->broker;
     o.loop = n->loop;
     o.name = name;

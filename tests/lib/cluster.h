@@ -32,6 +32,7 @@ enum { cluster_nodes = 8 };
 struct cluster {
     virtual_world *world;
     void *store;
+    bool has_links; /* nodes that join reach it by the link of embedded_link.h */
     node nodes[cluster_nodes];
     size_t node_count;
     mf_loop *client_loop;

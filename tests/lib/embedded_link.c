@@ -9,9 +9,10 @@
 
 enum { WATCHERS = 8, LOOK_US = 5000, NO_CONNECTION = -1 };
 
-/* Of all handles: the trouble, and how often connections have been cut. */
+/* Of all handles: the trouble, how often connections have been cut, and how slow they are. */
 static atomic_int trouble;
 static atomic_uint cuts;
+static atomic_llong delay_us;
 
 typedef struct embedded_link embedded_link;
 
@@ -44,6 +45,9 @@ struct passage {
     mf_request *request;
     passage *next;
     unsigned cuts; /* of the connection that it was sent on */
+    int64_t sent_us;
+    mf_timer arrival;
+    void (*arrive)(passage *p); /* hands it to the broker */
     bool is_claim;
     size_t size;
     union {
@@ -80,6 +84,11 @@ void embedded_link_cut(void)
 {
     atomic_store(&trouble, NO_CONNECTION);
     atomic_fetch_add(&cuts, 1);
+}
+
+void embedded_link_delay(int64_t us)
+{
+    atomic_store(&delay_us, us);
 }
 
 /* What was lost before the trouble was over stays lost: the stream has a hole. */
@@ -131,15 +140,27 @@ static void forget_answer(passage *p)
     }
 }
 
+static bool is_same_connection(const passage *p)
+{
+    return p->link->up && p->cuts == atomic_load(&cuts);
+}
+
+static void lose(passage *p)
+{
+    mf_error_set(&p->request->error, MF_EUNKNOWN, "the link broke");
+    answer(p);
+}
+
 static void on_done(mf_request *request)
 {
     passage *p = request->arg;
     embedded_link *me = p->link;
-    bool same_connection = me->up && p->cuts == atomic_load(&cuts);
+    bool same_connection = is_same_connection(p);
 
     if (same_connection && !is_deaf(me)) {
         request->done = p->before.head.done;
         request->arg = p->before.head.arg;
+        request->sent_us = p->sent_us;
         answer(p);
         return;
     }
@@ -148,42 +169,62 @@ static void on_done(mf_request *request)
         keep_from(p);
         return;
     }
-    mf_error_set(&request->error, MF_EUNKNOWN, "the link broke");
-    answer(p);
+    lose(p);
 }
 
 static void refuse(void *arg);
 
-/* True: the request is to go on to the broker. */
-static bool pass(mf_broker *broker, mf_request *request, size_t size, bool is_claim)
+static void carry(passage *p)
+{
+    p->request->done = on_done;
+    p->request->arg = p;
+    p->arrive(p);
+}
+
+static void on_arrival(void *arg)
+{
+    passage *p = arg;
+
+    if (is_same_connection(p))
+        carry(p);
+    else
+        lose(p);
+}
+
+static void pass(mf_broker *broker, mf_request *request, size_t size, bool is_claim,
+                 void (*arrive)(passage *p))
 {
     embedded_link *me = self(broker);
     passage *p = calloc(1, sizeof *p);
+    int64_t delay = atomic_load(&delay_us);
 
     assert(p != NULL && size <= sizeof p->before);
-    *p = (passage){.link = me, .request = request, .size = size, .is_claim = is_claim};
+    *p = (passage){
+        .link = me, .request = request, .size = size, .is_claim = is_claim, .arrive = arrive};
     p->cuts = me->cuts;
+    p->sent_us = mf_loop_now_us(broker->loop);
     memcpy(&p->before, request, size);
-    if (!is_connected(me)) {
-        mf_loop_post(broker->loop, refuse, p);
-        return false;
-    }
+    mf_timer_init(&p->arrival, on_arrival, p);
     is_deaf(me);
-    if (me->mute) {
+    if (!is_connected(me))
+        mf_loop_post(broker->loop, refuse, p);
+    else if (me->mute)
         keep_from(p);
-        return false;
-    }
-    request->done = on_done;
-    request->arg = p;
-    return true;
+    else if (delay > 0)
+        mf_timer_start(broker->loop, &p->arrival, p->sent_us + delay);
+    else
+        carry(p);
 }
 
-#define FORWARD(operation, type, is_claim)                              \
-    static void operation##_on(mf_broker *broker, type *request)        \
-    {                                                                   \
-        mf_broker *inner = self(broker)->inner;                         \
-        if (pass(broker, &request->request, sizeof *request, is_claim)) \
-            inner->operations->operation(inner, request);               \
+#define FORWARD(operation, type, is_claim)                                               \
+    static void operation##_arrives(passage *p)                                          \
+    {                                                                                    \
+        mf_broker *inner = p->link->inner;                                               \
+        inner->operations->operation(inner, (type *)(void *)p->request);                 \
+    }                                                                                    \
+    static void operation##_on(mf_broker *broker, type *request)                         \
+    {                                                                                    \
+        pass(broker, &request->request, sizeof *request, is_claim, operation##_arrives); \
     }
 
 FORWARD(join, mf_join_request, false)
@@ -220,8 +261,7 @@ static void break_off(embedded_link *me)
     me->lost_end = &me->lost;
     while (p != NULL) {
         passage *next = p->next;
-        mf_error_set(&p->request->error, MF_EUNKNOWN, "the link broke");
-        answer(p);
+        lose(p);
         p = next;
     }
     mf_error_set(&why, MF_EUNREACHABLE, "the link is down");
@@ -436,7 +476,7 @@ static const mf_broker_operations operations = {
     .held = held_on,
 };
 
-static mf_broker *link_before(mf_broker *inner, int64_t reply_timeout_ms)
+mf_broker *embedded_link_before(mf_broker *inner, int64_t reply_timeout_ms)
 {
     embedded_link *me = calloc(1, sizeof *me);
 
@@ -483,7 +523,7 @@ static int open_link(mf_broker **out, const char *url, const mf_broker_options *
     if (code == MF_OK)
         code = mf_embedded_driver.open(out, plain, options, loop, error);
     if (code == MF_OK)
-        *out = link_before(*out, timeout_ms);
+        *out = embedded_link_before(*out, timeout_ms);
     return code;
 }
 

@@ -23,4 +23,11 @@ void embedded_link_set(embedded_trouble trouble);
 /* Breaks the present connections. Until embedded_link_set no new ones are made. */
 void embedded_link_cut(void);
 
+/* Every request takes so long from now on, all of it on its way there; hints take no time. */
+void embedded_link_delay(int64_t us);
+
+/* The link before a handle of the broker, which is closed with it; for those that open their
+ * own. */
+mf_broker *embedded_link_before(mf_broker *inner, int64_t reply_timeout_ms);
+
 #endif
