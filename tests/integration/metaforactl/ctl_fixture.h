@@ -20,6 +20,8 @@ const char *ctl_server_url(const ctl_server *server);
 const char *ctl_server_user(void); /* "": none is needed with a password */
 /* Writes what is no properties of a task that exists, in namespace "ns". */
 void ctl_server_damage(ctl_server *server, const char *id);
+/* Puts something of another type where namespace "ns" is; false: this broker has no types. */
+bool ctl_server_spoil(ctl_server *server);
 
 typedef struct ctl_fixture {
     ctl_server *server;

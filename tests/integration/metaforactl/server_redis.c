@@ -32,3 +32,9 @@ void ctl_server_damage(ctl_server *server, const char *id)
 {
     redis_server_do((redis_server *)server, "HSET {ns}:tasks %s {broken", id);
 }
+
+bool ctl_server_spoil(ctl_server *server)
+{
+    redis_server_do((redis_server *)server, "SET {ns}:tasks x");
+    return true;
+}

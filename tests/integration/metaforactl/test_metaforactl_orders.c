@@ -138,6 +138,50 @@ static void test_wrong_words(void **state)
     }
 }
 
+static const char *const commands[][4] = {
+    {"tasks"},       {"task", "t"},
+    {"states"},      {"explain", "t"},
+    {"nodes"},       {"node", "a"},
+    {"submit", "1"}, {"remove", "t"},
+    {"erase", "t"},  {"revive", "t"},
+    {"watch"},       {"tell", "t", "run"},
+    {"export"},      {"command", "a", "freeze"},
+    {"doctor"},
+};
+
+/* Every command ends with this status, and says why in one line. */
+static void assert_all_end(ctl_fixture *f, int status)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *const *words = commands[i];
+        int got = ctl_do(f, words[0], "--log", "none", words[1], words[1] != NULL ? words[2] : NULL,
+                         NULL);
+        if (got != status)
+            fail_msg("%s: %d: %s", words[0], got, f->err);
+        assert_string_equal(f->out, "");
+        assert_true(strncmp(f->err, "metaforactl: ", 13) == 0);
+        assert_ptr_equal(strchr(f->err, '\n'), f->err + strlen(f->err) - 1);
+    }
+}
+
+/* A broker that is not there. */
+static void test_all_broker_down(void **state)
+{
+    ctl_fixture *f = *state;
+
+    ctl_server_kill(f->server);
+    assert_all_end(f, 3);
+}
+
+/* Something else has the namespace's name. */
+static void test_all_wrong_type(void **state)
+{
+    ctl_fixture *f = *state;
+
+    if (ctl_server_spoil(f->server))
+        assert_all_end(f, 4);
+}
+
 /* What bash completes: commands, and the options of each. */
 static void test_completion(void **state)
 {
@@ -168,8 +212,9 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, ctl_setup, ctl_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_tell),    CASE(test_revive_and_erase), CASE(test_explain),
-        CASE(test_command), CASE(test_wrong_words),      CASE(test_completion),
+        CASE(test_tell),           CASE(test_revive_and_erase), CASE(test_explain),
+        CASE(test_command),        CASE(test_wrong_words),      CASE(test_all_broker_down),
+        CASE(test_all_wrong_type), CASE(test_completion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
