@@ -129,6 +129,8 @@ static void on_joined(mf_coordinator *me)
     tell_weight(me);
     if (again)
         return;
+    /* In a slow join a good part of the session's time has gone by. */
+    mf_timer_start(me->loop, &me->session_timer, me->session_sent_us + me->lease_us / 3);
     if (!me->joined_once) {
         me->joined_once = true;
         me->events->joined(me->arg);

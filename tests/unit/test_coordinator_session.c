@@ -208,6 +208,20 @@ static void lapse_is_awaited(void **state)
     stage_free(s);
 }
 
+/* A session whose join took long is renewed a third of a lease after that was sent. */
+static void renewed_after_a_slow_join(void **state)
+{
+    stage *s = stage_new(0);
+
+    (void)state;
+    s->broker->rules[JOIN].delay_us = STAGE_LEASE_MS * INT64_C(580);
+    stage_open(s);
+    stage_run_ms(s, STAGE_LEASE_MS * 58 / 100 + 10);
+    assert_int_equal(s->joins, 1);
+    assert_int_equal(s->broker->counts[RENEW_SESSION], 1);
+    stage_free(s);
+}
+
 /* A weight that changes while another is being told is told as well, and nothing is claimed anew or
  * renewed for it. */
 static void weights_in_a_row(void **state)
@@ -278,6 +292,7 @@ int main(void)
         cmocka_unit_test(takeover_is_for_the_first_join),
         cmocka_unit_test(two_renewals_are_life),
         cmocka_unit_test(lapse_is_awaited),
+        cmocka_unit_test(renewed_after_a_slow_join),
         TEST(weights_in_a_row),
         TEST(broken_while_telling),
         TEST(link_is_told),
