@@ -223,6 +223,58 @@ static void test_interrupt(void **state)
     assert_string_equal(f->out, wanted);
 }
 
+/* It waits in a system call. */
+static bool is_asleep(const process *run)
+{
+    char path[64], text[256] = "";
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)run->pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fgets(text, sizeof text, file) == NULL)
+        fail_msg("%s cannot be read", path);
+    fclose(file);
+    return strstr(text, ") S ") != NULL;
+}
+
+/* Nor is the beginning of an id an id: the task that has it as its own stays. */
+static void test_interrupt_cuts_no_id(void **state)
+{
+    ctl_fixture *f = *state;
+    char fifo[256], output[256];
+    process run;
+    int waiting = 1;
+
+    ctl_do(f, "submit", "--id", "keep", NULL);
+    path_in(f, fifo, "fifo");
+    path_in(f, output, "interrupted");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int input = open(fifo, O_RDWR | O_CLOEXEC);
+    const char *const argv[] = {"sh",
+                                "-c",
+                                "exec \"$@\" <\"$0\"",
+                                fifo,
+                                METAFORACTL,
+                                "remove",
+                                "--broker",
+                                ctl_server_url(f->server),
+                                "--namespace",
+                                "ns",
+                                "--file",
+                                "-",
+                                NULL};
+    assert_int_equal(write(input, "x\nkeep", 6), 6);
+    process_start(&run, argv, output);
+    while (ioctl(input, FIONREAD, &waiting) == 0 && (waiting > 0 || !is_asleep(&run)))
+        sched_yield();
+    process_signal(&run, SIGINT);
+    assert_true(process_await_end(&run, CTL_PATIENCE_MS));
+    close(input);
+    assert_int_equal(WEXITSTATUS(run.status), 130);
+    assert_true(process_await_output(&run, " 1 lines are done; to go on:", 0, 0));
+    ctl_do(f, "tasks", "--count", "--match", "keep", NULL);
+    assert_string_equal(f->out, "1\n");
+}
+
 /* On a terminal a row ends at its width, long work shows how far it is, and neither does elsewhere.
  */
 static void test_terminal(void **state)
@@ -281,9 +333,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, ctl_setup, ctl_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_round_trip),       CASE(test_many),          CASE(test_import_forms),
-        CASE(test_import_bad_lines), CASE(test_export_faults), CASE(test_watch),
-        CASE(test_interrupt),        CASE(test_doctor),        CASE(test_terminal),
+        CASE(test_round_trip),    CASE(test_many),
+        CASE(test_import_forms),  CASE(test_import_bad_lines),
+        CASE(test_export_faults), CASE(test_watch),
+        CASE(test_interrupt),     CASE(test_interrupt_cuts_no_id),
+        CASE(test_doctor),        CASE(test_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
