@@ -85,7 +85,7 @@ void judge_handler_told(const handling *h, mf_stop_reason reason)
         !judge_is_doubtful(h))
         sim_violated(s, "G1: %s stops task %s, %s, although it was well", name_of(l), h->truth->id,
                      mf_stop_reason_text(reason));
-    if (reason == MF_STOP_DELETED)
+    if (reason >= MF_STOP_DELETED)
         l->owed_us[VERB_RENEW] = 0; /* it was being asked */
     if (reason == MF_STOP_DELETED && t->exists && !t->removed && !judge_is_doubtful(h) &&
         t->fence == h->task->claim.fence)
@@ -164,14 +164,15 @@ static void end_told(const life *l, const truth *t, uint64_t fence)
             drop_ending(s, i);
 }
 
-/* G3: what is done is not given back instead, to run again. */
+/* G3: what is done is not given back instead, to run again. Of a removed task it is all the same.
+ */
 void judge_end_told(const life *l, const truth *t, uint64_t fence, bool done)
 {
     sim *s = l->sim;
 
     for (size_t i = 0; i < s->ending_count; i++) {
         const ending *e = &s->endings[i];
-        if (e->life == l && e->truth == t && e->fence == fence && e->done && !done &&
+        if (e->life == l && e->truth == t && e->fence == fence && e->done && !done && !t->removed &&
             e->deadline_us > mf_loop_now_us(l->loop))
             sim_violated(s, "G3: %s gives task %s back, which is done", name_of(l), t->id);
     }

@@ -1,4 +1,4 @@
-# Copies a source of the core to OUTPUT with the places of mutation.h in it broken on purpose, while
+# Copies a source of the core, or of the embedded broker in it, to OUTPUT with the places of mutation.h in it broken on purpose, while
 # mutation_in_force says so: cmake -D SOURCE=src/... -D OUTPUT=... -P mutants.cmake
 #
 # A place that is not found any more is told, and left as it is; its mutation is then not noticed,
@@ -78,6 +78,32 @@ mutant(coordinator/reconcile.c
 mutant(coordinator/holding.c
   "    if (listed == MF_HELD_UNKNOWN ||"
   "    if (mutation_in_force == MUTATION_ORPHANS_KEPT || listed == MF_HELD_UNKNOWN ||")
+
+mutant(coordinator/batch.c
+  "        bool asked = claim->state == CLAIM_ASKED;\n"
+  "        bool asked = claim->state == CLAIM_ASKED;\n        if (!asked && mutation_in_force == MUTATION_ENDING_FORGOTTEN)\n            continue;\n")
+mutant(coordinator/reconcile.c
+  "command->sequence <= me->command_seen)"
+  "command->sequence <= me->command_seen && mutation_in_force != MUTATION_COMMANDS_READ_AGAIN)")
+mutant(coordinator/reconcile.c
+  "    me->receive.acknowledged = me->command_seen;\n"
+  "    me->receive.acknowledged = mutation_in_force == MUTATION_COMMANDS_READ_AGAIN ? 0 : me->command_seen;\n")
+
+mutant(embedded/claims.c
+  "            mf__space_delete(space, task);\n        else if"
+  "            (mutation_in_force == MUTATION_DONE_GIVES_BACK ? mf__space_give_back : mf__space_delete)(space, task);\n        else if")
+mutant(embedded/claims.c
+  "    if (task->owner == NULL) {\n        task->fence = next_fence(space, now_us);\n"
+  "    if (task->owner == NULL) {\n        if (mutation_in_force != MUTATION_FENCE_STAYS || task->fence == 0)\n            task->fence = next_fence(space, now_us);\n")
+mutant(embedded/claims.c
+  "task->owner == session && task->fence == claim->fence;"
+  "task->owner == session && (task->fence == claim->fence || mutation_in_force == MUTATION_SESSION_IS_FENCE);")
+mutant(embedded/claims.c
+  "    int64_t expires_us = now_us + request->session->lease_ms * 1000;\n"
+  "    int64_t expires_us = now_us + request->session->lease_ms * (mutation_in_force == MUTATION_LEASE_TOO_SHORT ? 900 : 1000);\n")
+mutant(embedded/sessions.c
+  "        if (!request->takeover)\n"
+  "        if (!request->takeover && mutation_in_force != MUTATION_NAME_NOT_REFUSED)\n")
 
 mutant(consumer/tasks.c
   "           mf__claim_deadline_us(&task->claim) - task->consumer->stop_grace_us <=\n               mf_loop_now_us(task->consumer->loop);"

@@ -46,12 +46,25 @@ void mutation_leaves_node(void *arg, verb what, mf_request *request)
         request->sent_us += l->consumer->coordinator->margin_us;
 }
 
+static void swap_commands(mf_receive_request *receive)
+{
+    mf_command_record *commands = (mf_command_record *)receive->commands; /* the message's own */
+
+    if (receive->request.error.code != MF_OK || receive->count < 2)
+        return;
+    mf_command_record first = commands[0], *last = &commands[receive->count - 1];
+    commands[0] = (mf_command_record){first.sequence, last->json, last->length};
+    *last = (mf_command_record){last->sequence, first.json, first.length};
+}
+
 void mutation_reaches_node(void *arg, verb what, mf_request *request)
 {
     life *l = arg;
 
     if (is_on(l, MUTATION_DEADLINE_FROM_ANSWER) && has_deadline(what))
         request->sent_us = mf_loop_now_us(l->loop);
+    if (is_on(l, MUTATION_COMMANDS_OUT_OF_ORDER) && what == VERB_RECEIVE)
+        swap_commands((mf_receive_request *)request);
 }
 
 /* A release, or a write of the state, in the name of whoever has the task. */

@@ -12,10 +12,11 @@
     X(LOSS_NOT_TOLD, "loss-not-told", "renewals do not tell which claims are lost")               \
     X(NO_RECONCILE, "no-reconcile", "hints get lost, and listings show nothing")                  \
     X(CLAIM_WITHOUT_TOKEN, "claim-without-token", "a repeated claim takes another's for its own") \
-    X(INDEX_NOT_CLEANED, "index-not-cleaned", "done leaves the task in the index")
+    X(INDEX_NOT_CLEANED, "index-not-cleaned", "done leaves the task in the index")                \
+    X(COMMANDS_OUT_OF_ORDER, "commands-out-of-order", "the first and the last command are swapped")
 
-/* Broken in copies of the core's sources, which metafora-sim-mutants is linked with: mutants.cmake
- * has the places. */
+/* Broken in copies of the sources of the core and of the embedded broker, which
+ * metafora-sim-mutants is linked with: mutants.cmake has the places. */
 #define SIM_CORE_MUTATIONS(X)                                                                      \
     X(REJOIN_RENEWS_NOTHING, "rejoin-renews-nothing", "a rejoin does not renew the leases")        \
     X(JOINED_LATE_PROLONGED, "joined-late-prolonged",                                              \
@@ -40,7 +41,14 @@
     X(PAGE_NOT_REPEATED, "page-not-repeated", "a listing likewise")                                \
     X(MAIL_NOT_REPEATED, "mail-not-repeated", "a read of messages likewise")                       \
     X(RECEIVE_NOT_REPEATED, "receive-not-repeated", "a read of commands likewise")                 \
-    X(ORPHANS_KEPT, "orphans-kept", "what the broker lists as held is not compared")
+    X(ORPHANS_KEPT, "orphans-kept", "what the broker lists as held is not compared")               \
+    X(ENDING_FORGOTTEN, "ending-forgotten", "an ending without an answer is forgotten")            \
+    X(COMMANDS_READ_AGAIN, "commands-read-again", "commands that were read are read again")        \
+    X(DONE_GIVES_BACK, "done-gives-back", "the broker takes done for a release")                   \
+    X(FENCE_STAYS, "fence-stays", "the broker grants a task twice with one fence")                 \
+    X(SESSION_IS_FENCE, "session-is-fence", "the broker looks only at the session of an ending")   \
+    X(LEASE_TOO_SHORT, "lease-too-short", "the broker's leases end a tenth too early")             \
+    X(NAME_NOT_REFUSED, "name-not-refused", "each join takes the name, with or without takeover")
 
 typedef enum mutation {
     MUTATION_NONE,
