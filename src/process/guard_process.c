@@ -42,6 +42,7 @@ typedef struct guard_process {
     mf__wards wards;
     size_t ended;    /* of these, whose end is not told yet */
     int64_t next_us; /* when to look at the deadlines again */
+    int64_t scan_us; /* not to look for strays before */
 } guard_process;
 
 /* Without memory there is no guarding: the host sees the socket close, and ends the commands. */
@@ -341,14 +342,30 @@ static void kill_stray(const mf__stray *stray, void *arg)
         tell_denied(guard, ward, stray->pid);
 }
 
+/* Looks at all processes of the machine, which takes long where there are many: no more than a
+ * fifth of the time, so that the host is answered in between. False: not now. */
+static bool scan(guard_process *guard)
+{
+    int64_t began = mf__steady_us();
+
+    if (began < guard->scan_us) {
+        look_at(guard, guard->scan_us);
+        return false;
+    }
+    mf__strays_each(guard->prefix, getpid(), kill_stray, guard);
+    int64_t ended = mf__steady_us();
+    guard->scan_us = ended + 4 * (ended - began);
+    return true;
+}
+
 /* Reports the ended ones of which nothing is left, and kills what is left of the others. Whatever
  * a dead leader has left behind is, or is about to be, a child of the guard. */
 static void sweep(guard_process *guard)
 {
     if (guard->ended == 0)
         return;
-    if (mf__children_count() != (long)guard->wards.running)
-        mf__strays_each(guard->prefix, getpid(), kill_stray, guard);
+    if (mf__children_count() != (long)guard->wards.running && !scan(guard))
+        return;
     guard->ended = 0;
     for (size_t slot = 0; slot < guard->wards.slots; slot++) {
         mf__ward *ward = guard->wards.by_slot[slot];
@@ -443,6 +460,7 @@ static void turn(guard_process *guard)
     if (due)
         check_deadlines(guard);
     start_next(guard);
+    tell_host(guard); /* that it is at work: what follows may take long */
     reap(guard);
     sweep(guard);
     tell_host(guard);

@@ -8,7 +8,7 @@
 #include "process/internal.h"
 
 /* On a machine with too much to do the guard may wait its turn for a while. */
-enum { LEAST_SILENT_MS = 5000, MOST_SILENT_MS = 30000 };
+enum { LEAST_SILENT_MS = 5000, MOST_SILENT_MS = 30000, SILENT_AT_END_MS = 1000 };
 
 enum { MOST_GRACE_MS = 86400000, LONGEST_PATH = PATH_MAX - 256 - 1 };
 
@@ -51,6 +51,7 @@ static void set_times(mf__processes *me, int lease_ms)
     me->tick_us = (int64_t)tick_ms * 1000;
     me->lead_us = (int64_t)clamp(lease_ms / 10, 200, 1000) * 1000;
     me->silent_ticks = clamp(lease_ms, LEAST_SILENT_MS, MOST_SILENT_MS) / tick_ms;
+    me->silent_at_end_ticks = SILENT_AT_END_MS / tick_ms;
 }
 
 int mf__processes_attach(mf__processes *me, mf_consumer *consumer)

@@ -21,6 +21,7 @@ typedef struct mf__job {
     int64_t deadline_us; /* of the lease, as the guard was last told */
     bool stopped;        /* the signal was sent, and `message` says what for */
     bool killed;         /* SIGKILL was */
+    int64_t obeyed_us;   /* by when the guard should have killed it */
     mf_message message;
     char *output; /* its file; NULL: none */
     mf_timer kill_timer;
@@ -35,8 +36,9 @@ struct mf__processes {
     mf_consumer *consumer; /* likewise */
     bool attached;         /* else, with a loop: it could not be, and the consumer fails */
     int64_t stop_grace_us, tick_us;
-    int64_t lead_us;  /* the guard kills this long before a lease ends */
-    int silent_ticks; /* after which a guard that says nothing is given up */
+    int64_t lead_us;         /* the guard kills this long before a lease ends */
+    int silent_ticks;        /* after which a guard that says nothing is given up */
+    int silent_at_end_ticks; /* likewise, when it should have killed something */
     mf_timer tick;
     mf__job jobs; /* list head */
 

@@ -10,8 +10,6 @@
 #include "process/internal.h"
 #include "process/output.h"
 
-enum { SILENT_AT_END_TICKS = 2 };
-
 /* The clock is read first, so that the deadline is never too late. */
 static int64_t lease_deadline_us(const mf_task *task)
 {
@@ -170,18 +168,22 @@ void mf__job_denied(void *process, pid_t pid)
 /* Stopping. */
 
 /* SIGKILL; and if the guard, too, does nothing by the end of the lease, the guard itself, with
- * which all its commands die. */
+ * which all its commands die. It has been given the time to obey, also where the lease has ended
+ * already, and a guard that answers is at work: on a busy machine it takes its time. */
 static void kill_job(void *arg)
 {
     mf__job *job = arg;
     mf__processes *processes = job->processes;
+    int64_t now = mf__steady_us();
     int64_t end_us = lease_deadline_us(job->task) - processes->lead_us / 2;
 
-    if (!job->killed)
+    if (!job->killed) {
         job->killed = mf__guard_signal(processes->guard, job->slot, SIGKILL) == 0;
-    else if (mf__steady_us() >= end_us &&
-             mf__guard_is_silent(processes->guard, SILENT_AT_END_TICKS))
+        job->obeyed_us = now + processes->lead_us;
+    } else if (now >= end_us && now >= job->obeyed_us &&
+               mf__guard_is_silent(processes->guard, processes->silent_at_end_ticks)) {
         mf__guard_abandon(processes->guard);
+    }
     int64_t soonest_us = mf_loop_now_us(processes->loop) + processes->tick_us;
     mf_timer_start(processes->loop, &job->kill_timer,
                    job->killed && end_us > soonest_us ? end_us : soonest_us);

@@ -22,6 +22,8 @@ static void on_log(mf_log_level level, const char *subsystem, const char *text, 
 
     (void)level;
     snprintf(f->log + used, sizeof f->log - used, "%s: %s\n", subsystem, text);
+    if (f->on_line != NULL)
+        f->on_line(text);
 }
 
 static void stop_loop(void *arg)

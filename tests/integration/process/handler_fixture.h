@@ -22,6 +22,7 @@ typedef struct handler_fixture {
     bool closed;
     char log[65536];
     /* What handler_await waits for. */
+    void (*on_line)(const char *text); /* of the log; NULL: none */
     bool (*condition)(struct handler_fixture *f, const void *arg);
     const void *arg;
     bool met;
