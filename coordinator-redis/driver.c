@@ -23,6 +23,7 @@ static void on_ready(mf_link *link, void *arg)
 
     (void)link;
     redis->up = redis->tried = redis->was_up = true;
+    redis->shown_count = 0;
     mf__redis_send_waiting(redis);
     mf__hints_follow(redis);
     mf__hints_tell(redis);

@@ -14,13 +14,15 @@
 
 typedef struct mf_redis mf_redis;
 
+enum { MF_SCRIPTS_MOST = 32 };
+
 /* A kind of request: how it is written, and how its answer is read. */
 typedef struct mf_operation {
     const char *what;        /* for error texts: "claim" */
     const mf_script *script; /* NULL: a plain command */
-    /* Normally a script is called by its SHA1, and by its text only when the server does not know
-     * it. Then later requests, already under way, may overtake it. Those that others must not
-     * overtake are always sent as text. */
+    /* Normally a script is called by its SHA1, and by its text on the first call by a connection,
+     * or when the server does not know it any more. Then later requests, already under way, may
+     * overtake it. Those that others must not overtake are always sent as text. */
     bool ordered;
     bool replicated; /* answered when enough replicas have confirmed it, where that is asked for */
     /* Adds the parts: of a script its keys and arguments. */
@@ -151,6 +153,9 @@ struct mf_redis {
     bool tried; /* the first attempt to connect has ended */
     bool was_up;
     mf_error why; /* it is not up */
+
+    const mf_script *shown[MF_SCRIPTS_MOST]; /* of which this connection has sent the text */
+    size_t shown_count;
 
     mf_request_list waiting; /* for the first attempt */
     mf_request_list sent;    /* in order; the first one's answer comes next */

@@ -129,10 +129,22 @@ static bool is_confirmed(const mf_redis *redis, const mf_operation *operation)
     return operation->replicated && redis->wait_replicas > 0;
 }
 
+/* Only the first time: whether a connection's server knows a script is not asked. */
+static bool must_be_shown(mf_redis *redis, const mf_script *script)
+{
+    for (size_t i = 0; i < redis->shown_count; i++)
+        if (redis->shown[i] == script)
+            return false;
+    if (redis->shown_count < MF_SCRIPTS_MOST)
+        redis->shown[redis->shown_count++] = script;
+    return true;
+}
+
 static void send_now(mf_redis *redis, mf_request *request)
 {
     const mf_operation *operation = request->driver;
-    bool as_text = operation->ordered || (request->tag & AS_TEXT) != 0;
+    bool as_text = operation->ordered || (request->tag & AS_TEXT) != 0 ||
+                   must_be_shown(redis, operation->script);
 
     mf__parts_clear(&redis->parts);
     redis->key_parts = 0;
