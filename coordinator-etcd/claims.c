@@ -36,6 +36,8 @@ typedef struct claim_op {
     int64_t *messages; /* for each claim: revision of the message that waits; 0: none */
     mf_part *parts;    /* renewals of leases with tasks that were claimed before */
     size_t part_count;
+    int64_t kept_us; /* when the first of these was sent */
+    uint64_t term;   /* of the transaction */
 } claim_op;
 
 static void start(mf_op *op, mf_key_lease *lease, const mf_error *error);
@@ -126,6 +128,8 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
         mf__op_note_error(op, error);
         return;
     }
+    if (part->rpc.sent_us < claim->kept_us)
+        claim->kept_us = part->rpc.sent_us;
     for (size_t i = 0; answer->ttl <= 0 && i < claim->request->count; i++) {
         mf_claim *c = claim->request->claims[i];
         if (c->result != MF_OK || (int64_t)c->group != request->id)
@@ -137,7 +141,22 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
     }
 }
 
-static void on_kept(mf_op *op)
+/* Deadlines count from when the claims' leases were kept alive, which is later than the transaction
+ * was sent if it took another round trip to learn why some were refused. A lease that an old leader
+ * has refreshed meanwhile may end earlier: another one takes the next claims. */
+static bool set_sent(claim_op *claim)
+{
+    mf_key_lease *lease = mf__key_leases_find(&claim->op.session->claims, claim->lease);
+    int64_t since_us = lease != NULL ? lease->renewed_us : claim->op.request->sent_us;
+
+    claim->op.request->sent_us = since_us < claim->kept_us ? since_us : claim->kept_us;
+    if (lease == NULL || lease->term == 0 || lease->term == claim->term)
+        return true;
+    lease->renewed_us = 0;
+    return false;
+}
+
+static void on_settled(mf_op *op)
 {
     claim_op *claim = (claim_op *)op;
 
@@ -145,11 +164,21 @@ static void on_kept(mf_op *op)
         fail(claim, op->error.code, op->error.text);
         return;
     }
+    if (!set_sent(claim)) {
+        fail(claim, MF_EUNKNOWN, "the leader has changed meanwhile");
+        return;
+    }
     for (size_t i = 0; i < claim->request->count; i++)
         if (claim->request->claims[i]->result == MF_OK)
             mf__mail_claimed(op->etcd, op->session, claim->request->claims[i]->id,
                              claim->messages[i]);
     mf__op_end(op);
+}
+
+static void on_kept(mf_op *op)
+{
+    op->then = on_settled;
+    mf__key_leases_await(&op->session->claims, ((claim_op *)op)->lease, op);
 }
 
 static void keep_alive(claim_op *claim, int64_t lease)
@@ -179,6 +208,7 @@ static void keep_held(claim_op *claim)
             ids[count++] = (int64_t)c->group;
     }
     claim->parts = MF_ARENA_NEW(&claim->op.arena, mf_part, count);
+    claim->kept_us = INT64_MAX;
     claim->op.then = on_kept;
     claim->op.left = 1;
     while (claim->part_count < count)
@@ -281,6 +311,7 @@ static bool could_not_ask(mf_op *op, const mf_error *error)
 static void ask_refused(claim_op *claim)
 {
     mf_op *op = &claim->op;
+    mf_key_lease *lease = mf__key_leases_find(&op->session->claims, claim->lease);
     mf_txn *txn = mf__txn_new(&op->arena, 0, claim->refused_count, 0);
 
     for (size_t i = 0; i < claim->refused_count; i++) {
@@ -293,6 +324,8 @@ static void ask_refused(claim_op *claim)
         mf__txn_then(txn, mf__op_txn(&op->arena, one));
     }
     op->rescue = could_not_ask;
+    if (lease != NULL)
+        mf__key_lease_refresh(&op->session->claims, lease);
     mf__op_transact(op, txn, on_refused);
 }
 
@@ -326,8 +359,7 @@ static void on_claimed(mf_op *op)
         return;
     }
     op->request->sent_us = op->rpc.sent_us;
-    if (lease != NULL && lease->renewed_us < op->request->sent_us)
-        op->request->sent_us = lease->renewed_us;
+    claim->term = answer->header->raft_term;
     if (lease != NULL && claim->marks)
         lease->marked = true;
     if (mf__fence_base_read(&op->etcd->fence_base, mf__answer_get(answer, 0)) != MF_OK) {
@@ -405,6 +437,7 @@ static void start(mf_op *op, mf_key_lease *lease, const mf_error *error)
                                 mf__lease_mark(op->etcd, &op->arena, op->session->token, lease->id),
                                 owner, lease->id));
     op->rescue = rescue;
+    mf__key_lease_refresh(&op->session->claims, lease);
     mf__op_transact(op, txn, on_claimed);
 }
 

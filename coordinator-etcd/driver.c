@@ -109,7 +109,6 @@ static void on_close(void *arg)
     void (*closed)(void *) = etcd->closed;
     void *closed_arg = etcd->closed_arg;
 
-    mf__sessions_close(etcd);
     mf__etcd_watch_close(etcd);
     mf__etcd_link_close(etcd->calls);
     while (etcd->refused != NULL || etcd->answered != NULL)

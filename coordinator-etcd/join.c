@@ -1,8 +1,10 @@
 /* join and leave.
  *
- * A join grants a lease, reads who has the name, and puts the node key if nothing has changed
- * meanwhile: it may be refused for being late, never overwrite. A takeover ends the other session's
- * leases first, so that one that is cut off half way finds the rest to do when it comes again. */
+ * A join grants a lease, or keeps the one that it has alive, and reads at the same time who has the
+ * name; then it puts the node key if nothing has changed meanwhile. So the lease has most of its
+ * time before it when the join is answered, however slow etcd is. A join may be refused for being
+ * late, never overwrite. A takeover ends the other session's leases first, so that one that is cut
+ * off half way finds the rest to do when it comes again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,8 @@
 typedef struct join_op {
     mf_op op; /* first */
     mf_join_request *request;
-    int64_t lease;         /* being granted */
+    int64_t lease; /* being granted */
+    mf_part lease_part, read_part;
     int64_t node_revision; /* 0: the name is free */
     int64_t end_revision;  /* of what is left of this session's own end */
     int64_t holder_lease;
@@ -43,7 +46,8 @@ static void on_marks_ready(mf_op *op, mf_key_lease *lease, const mf_error *error
         mf__op_fail_as(op, error);
         return;
     }
-    mf__crashes_suspect(op->etcd);
+    if (((join_op *)op)->request->takeover)
+        mf__crashes_suspect(op->etcd);
     mf__crashes_await(op, mf__op_end);
 }
 
@@ -57,8 +61,8 @@ static void on_claims_ready(mf_op *op, mf_key_lease *lease, const mf_error *erro
 }
 
 /* The leases that the first claims and requests need are there when the join is answered, and what
- * crashed before is counted, so that these are one call each. An etcd whose space is used up grants
- * none; what is held can be renewed and ended all the same. */
+ * crashed before is counted, so that these are one call each. Both began with the join. An etcd
+ * whose space is used up grants none; what is held can be renewed and ended all the same. */
 static void on_joined(mf_op *op)
 {
     if (op->error.code != MF_OK)
@@ -276,10 +280,9 @@ static void raise_base(join_op *join, const Etcd__KeyValue *found)
     mf__op_transact(op, txn, on_raised);
 }
 
-static void on_read(mf_op *op)
+static void judge_read(join_op *join, const Etcd__TxnResponse *answer)
 {
-    join_op *join = (join_op *)op;
-    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
+    mf_op *op = &join->op;
     const Etcd__KeyValue *base = mf__answer_get(answer, 2);
 
     if (mf__history_has_ended(op->etcd, join->known, answer->header)) {
@@ -292,54 +295,115 @@ static void on_read(mf_op *op)
     }
 }
 
-static void read_node(mf_op *op)
+static mf_txn *read_names(join_op *join)
 {
+    mf_op *op = &join->op;
     mf_txn *txn = mf__txn_new(&op->arena, 0, 3, 0);
 
-    op->request->sent_us = op->rpc.sent_us;
     mf__txn_then(txn, mf__op_get(&op->arena, mf__bytes_of(op->session->node_key)));
     mf__txn_then(txn, mf__op_get(&op->arena, mf__session_end_key(op, op->session->token)));
     mf__txn_then(txn, mf__op_get(&op->arena, mf__key(op->etcd, &op->arena, "_mf/fence")));
-    ((join_op *)op)->known = mf__history_mark(op->etcd);
-    mf__op_transact(op, txn, on_read);
+    join->known = mf__history_mark(op->etcd);
+    return txn;
+}
+
+static void on_read(mf_op *op)
+{
+    judge_read((join_op *)op, mf__op_txn_answer(op));
+}
+
+static void read_node(mf_op *op)
+{
+    mf__op_transact(op, read_names((join_op *)op), on_read);
 }
 
 /* The session's lease. */
 
-static void on_granted(mf_op *op)
+static void judge_first_read(mf_op *op)
 {
-    op->rescue = NULL;
-    op->session->lease = ((join_op *)op)->lease;
-    read_node(op);
+    join_op *join = (join_op *)op;
+
+    judge_read(join, (const Etcd__TxnResponse *)join->read_part.rpc.answer);
+}
+
+static void note_granted(join_op *join, int64_t sent_us)
+{
+    join->op.session->lease = join->lease;
+    join->op.request->sent_us = sent_us;
 }
 
 /* An etcd whose space is used up will have some again: a node that starts waits for it. */
-static bool has_no_space(mf_op *op, const mf_error *error)
+static bool has_no_space(mf_op *op, const mf_rpc *rpc, const mf_error *error)
 {
-    if (op->rpc.grpc != MF_GRPC_RESOURCE_EXHAUSTED)
+    if (rpc->grpc != MF_GRPC_RESOURCE_EXHAUSTED)
         return false;
-    mf__op_fail(op, MF_EUNREACHABLE, "join: %s", error->text);
+    mf_error_set(&op->error, MF_EUNREACHABLE, "join: %s", error->text);
     return true;
 }
 
-static void grant(mf_op *op)
+static bool rescue_grant(mf_op *op, const mf_error *error)
 {
-    join_op *join = (join_op *)op;
-    Etcd__LeaseGrantRequest *request = mf__arena_take(&op->arena, sizeof *request);
-
-    etcd__lease_grant_request__init(request);
-    request->id = join->lease = mf__lease_new_id(op->etcd);
-    request->ttl = mf__lease_seconds(join->request->session->lease_ms);
-    op->rescue = has_no_space;
-    mf__op_call(op, &mf__method_grant, &request->base, on_granted);
+    if (!has_no_space(op, &op->rpc, error))
+        return false;
+    mf__op_fail_as(op, &op->error);
+    return true;
 }
 
-static void on_kept(mf_op *op)
+static void on_granted(mf_op *op)
 {
-    if (((const Etcd__LeaseKeepAliveResponse *)op->rpc.answer)->ttl > 0)
-        read_node(op);
+    op->rescue = NULL;
+    note_granted((join_op *)op, op->rpc.sent_us);
+    judge_first_read(op);
+}
+
+static Etcd__LeaseGrantRequest *grant_request(join_op *join)
+{
+    Etcd__LeaseGrantRequest *request = mf__arena_take(&join->op.arena, sizeof *request);
+
+    etcd__lease_grant_request__init(request);
+    request->id = join->lease = mf__lease_new_id(join->op.etcd);
+    request->ttl = mf__lease_seconds(join->request->session->lease_ms);
+    return request;
+}
+
+static void each_read(mf_op *op, mf_part *part, const mf_error *error)
+{
+    (void)part;
+    if (error->code != MF_OK)
+        mf__op_note_error(op, error);
+}
+
+static void each_granted(mf_op *op, mf_part *part, const mf_error *error)
+{
+    if (error->code == MF_OK)
+        note_granted((join_op *)op, part->rpc.sent_us);
+    else if (!has_no_space(op, &part->rpc, error))
+        mf__op_note_error(op, error);
+}
+
+static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
+{
+    const Etcd__LeaseKeepAliveResponse *answer =
+        (const Etcd__LeaseKeepAliveResponse *)part->rpc.answer;
+
+    if (error->code != MF_OK)
+        mf__op_note_error(op, error);
+    else if (answer->ttl > 0)
+        op->request->sent_us = part->rpc.sent_us;
     else
-        grant(op);
+        op->session->lease = 0;
+}
+
+static void on_begun(mf_op *op)
+{
+    if (op->error.code != MF_OK) {
+        mf__op_fail_as(op, &op->error);
+    } else if (op->session->lease != 0) {
+        judge_first_read(op);
+    } else {
+        op->rescue = rescue_grant;
+        mf__op_call(op, &mf__method_grant, &grant_request((join_op *)op)->base, on_granted);
+    }
 }
 
 void mf__etcd_join(mf_broker *broker, mf_join_request *request)
@@ -348,17 +412,24 @@ void mf__etcd_join(mf_broker *broker, mf_join_request *request)
 
     if (join == NULL)
         return;
+    mf_op *op = &join->op;
+    mf_etcd_link *calls = op->etcd->calls;
     join->request = request;
-    join->op.joins = true;
-    join->op.session->joins++;
-    join->op.session->over = false;
-    mf__key_leases_prepare(&join->op.session->claims);
-    mf__key_leases_prepare(&join->op.etcd->marks);
-    if (join->op.session->lease == 0)
-        grant(&join->op);
+    op->joins = true;
+    op->session->joins++;
+    op->session->over = false;
+    op->then = on_begun;
+    if (op->session->lease == 0)
+        mf__op_part(op, &join->lease_part, calls, &mf__method_grant, &grant_request(join)->base,
+                    each_granted);
     else
-        mf__op_call(&join->op, &mf__method_keep_alive,
-                    &mf__keep_alive_new(&join->op.arena, join->op.session->lease)->base, on_kept);
+        mf__op_part(op, &join->lease_part, calls, &mf__method_keep_alive,
+                    &mf__keep_alive_new(&op->arena, op->session->lease)->base, each_kept);
+    mf__op_part(op, &join->read_part, calls, &mf__method_txn, &read_names(join)->message.base,
+                each_read);
+    mf__key_leases_prepare(&op->session->claims);
+    mf__key_leases_prepare(&op->etcd->marks);
+    mf__crashes_suspect(op->etcd);
 }
 
 /* leave */

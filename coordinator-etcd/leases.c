@@ -7,6 +7,18 @@
 #include "op.h"
 #include "watch.h"
 
+/* A lease is refreshed when so much of its time has gone by. */
+enum { REFRESHES_MOST = 16 };
+
+/* A keep-alive of a lease on which claims are being put: they count from when it was sent. */
+typedef struct mf_refresh {
+    mf_rpc rpc; /* first */
+    mf_key_leases *leases;
+    int64_t id;
+    mf_arena arena;
+    mf_op *waiting;
+} refresh;
+
 static void grant(mf_key_leases *leases);
 
 void mf__key_leases_init(mf_key_leases *leases, mf_etcd *etcd, int64_t ttl_s, int64_t fresh_us)
@@ -18,7 +30,7 @@ void mf__key_leases_init(mf_key_leases *leases, mf_etcd *etcd, int64_t ttl_s, in
 
 void mf__key_leases_clear(mf_key_leases *leases)
 {
-    assert(leases->waiting == NULL && !leases->granting);
+    assert(leases->waiting == NULL && !leases->granting && leases->refreshing == 0);
     mf__key_leases_forget_all(leases);
     mf__arena_clear(&leases->arena);
 }
@@ -56,6 +68,67 @@ void mf__key_leases_forget(mf_key_leases *leases, int64_t id)
     mf_key_lease *gone = *at;
     *at = gone->next;
     free(gone);
+}
+
+static void note_refreshed(mf_key_lease *lease, const mf_rpc *rpc)
+{
+    const Etcd__LeaseKeepAliveResponse *answer = (const Etcd__LeaseKeepAliveResponse *)rpc->answer;
+
+    if (answer->ttl <= 0 || answer->header == NULL || rpc->sent_us < lease->renewed_us)
+        return;
+    lease->renewed_us = rpc->sent_us;
+    lease->term = answer->header->raft_term;
+}
+
+static void on_refreshed(mf_rpc *rpc, const mf_error *error)
+{
+    refresh *one = (refresh *)rpc;
+    mf_key_lease *lease = mf__key_leases_find(one->leases, one->id);
+    mf_op *op = one->waiting;
+
+    one->leases->refreshing--;
+    if (lease != NULL)
+        lease->refresh = NULL;
+    if (lease != NULL && error->code == MF_OK)
+        note_refreshed(lease, rpc);
+    mf__arena_clear(&one->arena);
+    free(one);
+    while (op != NULL) {
+        mf_op *next = op->next_waiting;
+        op->then(op);
+        op = next;
+    }
+}
+
+/* Without memory, claims count from when the lease was last renewed. */
+void mf__key_lease_refresh(mf_key_leases *leases, mf_key_lease *lease)
+{
+    int64_t due_us = lease->renewed_us + leases->ttl_s * 1000000 / REFRESHES_MOST;
+    refresh *one;
+
+    if (lease->refresh != NULL || mf_loop_now_us(leases->etcd->broker.loop) < due_us ||
+        (one = calloc(1, sizeof *one)) == NULL)
+        return;
+    lease->refresh = one;
+    leases->refreshing++;
+    one->leases = leases;
+    one->id = lease->id;
+    one->rpc.done = on_refreshed;
+    mf__arena_init(&one->arena);
+    mf__rpc_start(&one->rpc, leases->etcd->calls, &mf__method_keep_alive,
+                  &mf__keep_alive_new(&one->arena, lease->id)->base, &one->arena);
+}
+
+void mf__key_leases_await(mf_key_leases *leases, int64_t id, mf_op *op)
+{
+    mf_key_lease *lease = mf__key_leases_find(leases, id);
+
+    if (lease == NULL || lease->refresh == NULL) {
+        op->then(op);
+        return;
+    }
+    op->next_waiting = lease->refresh->waiting;
+    lease->refresh->waiting = op;
 }
 
 void mf__key_leases_give_back(mf_key_leases *leases, int64_t id, size_t keys)

@@ -15,11 +15,13 @@ enum { MF_LEASE_KEYS_MAX = 1000 };
 typedef struct mf_key_lease {
     struct mf_key_lease *next;
     int64_t id;
-    int64_t renewed_us; /* when the grant or the last renewal was sent */
-    int64_t audit_us;   /* from when on the next renewal lists its keys */
-    size_t keys;        /* that are on it, or may be */
-    size_t being_put;   /* of them, by transactions under way */
-    bool marked;        /* its mark in the broker is written, see mf__lease_mark */
+    int64_t renewed_us;         /* when the grant or the last renewal was sent */
+    int64_t audit_us;           /* from when on the next renewal lists its keys */
+    size_t keys;                /* that are on it, or may be */
+    size_t being_put;           /* of them, by transactions under way */
+    uint64_t term;              /* of the leader that kept it alive last; 0: none did */
+    struct mf_refresh *refresh; /* under way */
+    bool marked;                /* its mark in the broker is written, see mf__lease_mark */
 } mf_key_lease;
 
 typedef struct mf_key_leases {
@@ -27,6 +29,7 @@ typedef struct mf_key_leases {
     int64_t ttl_s, fresh_us;
     mf_key_lease *list;
     bool granting;
+    size_t refreshing; /* leases */
     int64_t granted_id;
     mf_rpc rpc;
     mf_arena arena;
@@ -47,6 +50,10 @@ void mf__key_leases_take(mf_key_leases *leases, mf_op *op, size_t keys, mf_lease
 /* As a rescue: when etcd says that the lease is no more, in which case nothing was put, the keys
  * are taken on another one, once. */
 bool mf__key_leases_take_again(mf_op *op, const mf_error *error);
+/* Keeps the lease alive, unless that was done a moment ago. */
+void mf__key_lease_refresh(mf_key_leases *leases, mf_key_lease *lease);
+/* Calls op->then when no refresh of lease `id` is under way, at once if none is. */
+void mf__key_leases_await(mf_key_leases *leases, int64_t id, mf_op *op);
 mf_key_lease *mf__key_leases_find(mf_key_leases *leases, int64_t id);
 /* Sets when the lease's keys are to be listed next. */
 void mf__key_lease_plan_audit(mf_etcd *etcd, mf_key_lease *lease);

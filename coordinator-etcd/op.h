@@ -39,7 +39,6 @@ struct mf_op {
     mf_lease_fn leased;
     bool retaken;
     /* The look that it waits for. */
-    mf_etcd_link *link;
     mf_look_fn looked;
     mf_op *next_waiting; /* for whatever */
 };

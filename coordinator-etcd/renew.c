@@ -1,19 +1,20 @@
 /* renew.
  *
- * First the leases that the claims are on are kept alive. Then, by the same member, comes a look at
- * the session: its own lease is kept alive and its node key is read. The read also shows that the
- * member which kept the leases alive was part of a majority then; one that was cut off and does not
- * know it would not have answered. All must have been answered in one term: after an election, what
- * an old leader granted does not count.
+ * At the same time the leases that the claims are on are kept alive, and the session is looked at
+ * (looks.c): its own lease is kept alive and its node key is read. What was kept alive by a leader
+ * counts from before the read was sent, if that was answered in the same term: the read took a
+ * majority, so a leader of a later term came to office after it was sent, and grants every lease
+ * anew for all of its time. A member that was cut off and does not know it would not have answered.
+ * So a renewal takes one round trip.
  *
  * A claim on a lease that is alive holds unless somebody has removed its owner key or its task, and
  * of that the watch tells: so a thousand claims are renewed by a handful of calls. What the watch
- * cannot vouch for is read: claims that it has not seen the whole time, those of whose keys it has
- * told, and all of them when there was a removal that it has yet to tell of. The owner keys may be
- * removed by their owner or with their lease only; should someone do it by hand, it is noticed when
- * the watch tells of it, before the next renewal. As long as the watch is off, and now and then
- * while it is on, the keys on each lease are listed, and a claim whose owner key is not among them
- * is lost, whoever did it. */
+ * cannot vouch for is read, too: claims that it has not seen the whole time and those of whose keys
+ * it has told; and, in a second round trip, all of them when there was a removal that it has yet to
+ * tell of. The owner keys may be removed by their owner or with their lease only; should someone do
+ * it by hand, it is noticed when the watch tells of it, before the next renewal. As long as the
+ * watch is off, and now and then while it is on, the keys on each lease are listed, and a claim
+ * whose owner key is not among them is lost, whoever did it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +35,20 @@
 /* The claims of one lease. */
 typedef struct renewed_lease {
     mf_part part; /* first */
+    mf_part list_part;
     int64_t id;
-    int64_t kept_us;           /* when its renewal was sent */
     int64_t renewed_before_us; /* 0: not known */
     bool gone;
     const Etcd__LeaseTimeToLiveResponse *listing; /* NULL: not needed */
     mf_table keys;                                /* those listed */
 } renewed_lease;
+
+/* Claims that are read together. */
+typedef struct check {
+    mf_part part; /* first */
+    struct check *next;
+    const size_t *indices;
+} check;
 
 typedef struct renew_op {
     mf_op op; /* first */
@@ -50,10 +58,13 @@ typedef struct renew_op {
     size_t count;
     uint64_t term;
     const Etcd__KeyValue *node;
-    bool gone;      /* the session's lease is */
-    bool doubtful;  /* there was a removal that the watch has not told of */
-    size_t *checks; /* indices of claims to be read */
-    size_t check_count;
+    bool gone;       /* the session's lease is */
+    bool again;      /* the second round trip */
+    bool doubtful;   /* there was a removal that the watch has not told of */
+    size_t *indices; /* of claims to be read */
+    size_t index_count;
+    check *checks;  /* not judged yet */
+    bool *read;     /* for each claim */
     size_t *former; /* of those, claims on a task's former life */
     size_t former_count, moved;
     int64_t former_lease, former_until_us;
@@ -168,53 +179,79 @@ static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
 
 static void each_checked(mf_op *op, mf_part *part, const mf_error *error)
 {
-    renew_op *renew = (renew_op *)op;
-    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)part->rpc.answer;
-    const size_t *check = part->user;
-
-    if (error->code != MF_OK) {
+    (void)part;
+    if (error->code != MF_OK)
         mf__op_note_error(op, error);
-        return;
-    }
+}
+
+/* MF_OK: as far as is known, it has not. */
+static int how_ended(const renew_op *renew, const mf_claim *claim)
+{
+    return mf__history_lost_claim(renew->op.etcd, claim->fence) ? MF_ELATE : mf__claim_ended(claim);
+}
+
+/* What was read of a claim while its lease ended says nothing. */
+static bool counts(renew_op *renew, const mf_claim *claim)
+{
+    return how_ended(renew, claim) == MF_OK &&
+           (renew->again || !find_lease(renew, (int64_t)claim->group)->gone);
+}
+
+static void judge_one(renew_op *renew, const check *one)
+{
+    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)one->part.rpc.answer;
     int64_t revision = answer->header != NULL ? answer->header->revision : 0;
-    for (size_t i = 0; i + 1 < answer->n_responses; i += 2)
-        judge(renew, *check++, mf__answer_get(answer, i), mf__answer_get(answer, i + 1), revision);
+
+    for (size_t i = 0; 2 * i + 1 < answer->n_responses; i++) {
+        size_t index = one->indices[i];
+        renew->read[index] = counts(renew, claim_at(renew, index));
+        if (renew->read[index])
+            judge(renew, index, mf__answer_get(answer, 2 * i), mf__answer_get(answer, 2 * i + 1),
+                  revision);
+    }
+}
+
+static void judge_checked(renew_op *renew)
+{
+    for (; renew->checks != NULL; renew->checks = renew->checks->next)
+        judge_one(renew, renew->checks);
 }
 
 static void on_checked(mf_op *op)
 {
     renew_op *renew = (renew_op *)op;
 
+    if (op->error.code == MF_OK)
+        judge_checked(renew);
     if (op->error.code == MF_OK && renew->former_count > 0)
         begin_move(renew);
     else
         mf__op_end_group(op);
 }
 
-static void check(renew_op *renew, const size_t *checks, size_t count)
+static void check_some(renew_op *renew, const size_t *indices, size_t count)
 {
     mf_op *op = &renew->op;
-    mf_part *part = MF_ARENA_NEW(&op->arena, mf_part, 1);
+    check *one = MF_ARENA_NEW(&op->arena, check, 1);
     mf_txn *txn = mf__txn_new(&op->arena, 0, 2 * count, 0);
 
     for (size_t i = 0; i < count; i++) {
-        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, claim_at(renew, checks[i])->id);
+        mf_task_keys keys = mf__task_keys(op->etcd, &op->arena, claim_at(renew, indices[i])->id);
         mf__txn_then(txn, mf__op_get(&op->arena, keys.task));
         mf__txn_then(txn, mf__op_get(&op->arena, keys.owner));
     }
-    mf__op_part(op, part, op->etcd->calls, &mf__method_txn, &txn->message.base, each_checked);
-    part->user = (void *)checks;
+    mf__op_part(op, &one->part, op->etcd->calls, &mf__method_txn, &txn->message.base, each_checked);
+    one->indices = indices;
+    one->next = renew->checks;
+    renew->checks = one;
 }
 
 static void check_all(renew_op *renew)
 {
-    renew->op.then = on_checked;
-    renew->op.left = 1;
-    for (size_t done = 0, count; done < renew->check_count; done += count) {
-        count = portion(renew, renew->check_count - done);
-        check(renew, &renew->checks[done], count);
+    for (size_t done = 0, count; done < renew->index_count; done += count) {
+        count = portion(renew, renew->index_count - done);
+        check_some(renew, &renew->indices[done], count);
     }
-    mf__op_part_over(&renew->op);
 }
 
 /* The claims, by what is known. */
@@ -240,23 +277,43 @@ static bool is_certain(renew_op *renew, const mf_claim *claim, uint32_t watch)
             mf__table_has(&lease->keys, mf__task_keys(op->etcd, &op->arena, claim->id).owner));
 }
 
+/* Those of which it is known beforehand that they have to be read. */
+static void check_uncertain(renew_op *renew)
+{
+    mf_renew_request *request = renew->request;
+    uint32_t watch = mf__etcd_watch_state(renew->op.etcd).number;
+
+    renew->indices = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    renew->read = MF_ARENA_NEW(&renew->op.arena, bool, request->count);
+    renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    for (size_t i = 0; i < request->count; i++)
+        if (how_ended(renew, claim_at(renew, i)) == MF_OK &&
+            !is_certain(renew, claim_at(renew, i), watch))
+            renew->indices[renew->index_count++] = i;
+    check_all(renew);
+}
+
 static void sort_claims(renew_op *renew)
 {
     mf_renew_request *request = renew->request;
     uint32_t watch = mf__etcd_watch_state(renew->op.etcd).number;
 
-    renew->checks = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
-    renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    renew->indices = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
+    renew->index_count = 0;
+    renew->again = true;
+    renew->op.then = on_checked;
+    renew->op.left = 1;
     for (size_t i = 0; i < request->count; i++) {
         const mf_claim *claim = claim_at(renew, i);
-        int ended = mf__history_lost_claim(renew->op.etcd, claim->fence) ? MF_ELATE
-                                                                         : mf__claim_ended(claim);
-        if (ended != MF_OK)
-            lose(renew, i, ended);
+        if (renew->read[i])
+            continue;
+        if (how_ended(renew, claim) != MF_OK)
+            lose(renew, i, how_ended(renew, claim));
         else if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
-            renew->checks[renew->check_count++] = i;
+            renew->indices[renew->index_count++] = i;
     }
     check_all(renew);
+    mf__op_part_over(&renew->op);
 }
 
 /* How many keys are on the lease is known exactly now, but for those that are being put. */
@@ -286,9 +343,10 @@ static void note_renewal(renew_op *renew, renewed_lease *lease)
         return;
     if (known != NULL) {
         lease->renewed_before_us = known->renewed_us;
-        known->renewed_us = lease->kept_us;
+        known->renewed_us = op->request->sent_us;
+        known->term = 0;
     }
-    mf__recent_survive(op->etcd, op->session, lease->id, lease->kept_us);
+    mf__recent_survive(op->etcd, op->session, lease->id, op->request->sent_us);
 }
 
 static void on_listed(mf_op *op)
@@ -308,11 +366,12 @@ static void on_listed(mf_op *op)
             note_renewal(renew, &renew->leases[i]);
             note_listing(renew, &renew->leases[i]);
         }
+        judge_checked(renew);
         sort_claims(renew);
     }
 }
 
-/* The second round. */
+/* The first round trip. */
 
 static void check_term(renew_op *renew, uint64_t term)
 {
@@ -328,14 +387,14 @@ static void check_term(renew_op *renew, uint64_t term)
 
 static void each_listing(mf_op *op, mf_part *part, const mf_error *error)
 {
-    renewed_lease *lease = (renewed_lease *)part;
+    renewed_lease *lease = part->user;
 
     if (error->code != MF_OK) {
         mf__op_note_error(op, error);
         return;
     }
     lease->listing = (const Etcd__LeaseTimeToLiveResponse *)part->rpc.answer;
-    lease->gone = lease->listing->ttl <= 0;
+    lease->gone |= lease->listing->ttl <= 0;
 }
 
 static void note_sent(renew_op *renew, int64_t sent_us)
@@ -390,27 +449,10 @@ static void list_keys(renew_op *renew, renewed_lease *lease)
     etcd__lease_time_to_live_request__init(request);
     request->id = lease->id;
     request->keys = true;
-    mf__op_part(op, &lease->part, renew->link, &mf__method_time_to_live, &request->base,
+    mf__op_part(op, &lease->list_part, renew->link, &mf__method_time_to_live, &request->base,
                 each_listing);
+    lease->list_part.user = lease;
 }
-
-static void on_kept(mf_op *op)
-{
-    renew_op *renew = (renew_op *)op;
-
-    if (op->error.code != MF_OK) {
-        mf__op_fail_as(op, &op->error);
-        return;
-    }
-    op->then = on_listed;
-    op->left = 1;
-    for (size_t i = 0; i < renew->count; i++)
-        if (!renew->leases[i].gone && needs_listing(renew, &renew->leases[i]))
-            list_keys(renew, &renew->leases[i]);
-    mf__look_join(op, renew->link, on_looked);
-}
-
-/* The first round. */
 
 static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
 {
@@ -424,8 +466,7 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
         return;
     }
     check_term(renew, answer->header != NULL ? answer->header->raft_term : 0);
-    lease->gone = answer->ttl <= 0;
-    lease->kept_us = part->rpc.sent_us;
+    lease->gone |= answer->ttl <= 0;
     note_sent(renew, part->rpc.sent_us);
 }
 
@@ -469,12 +510,17 @@ static void keep_alive(mf_op *op)
     renew_op *renew = (renew_op *)op;
 
     find_leases(renew);
-    op->then = on_kept;
+    op->then = on_listed;
     op->left = 1;
-    for (size_t i = 0; i < renew->count; i++)
-        mf__op_part(op, &renew->leases[i].part, renew->link, &mf__method_keep_alive,
-                    &mf__keep_alive_new(&op->arena, renew->leases[i].id)->base, each_kept);
-    mf__op_part_over(op);
+    for (size_t i = 0; i < renew->count; i++) {
+        renewed_lease *lease = &renew->leases[i];
+        mf__op_part(op, &lease->part, renew->link, &mf__method_keep_alive,
+                    &mf__keep_alive_new(&op->arena, lease->id)->base, each_kept);
+        if (needs_listing(renew, lease))
+            list_keys(renew, lease);
+    }
+    check_uncertain(renew);
+    mf__look_join(op, renew->link, on_looked);
 }
 
 /* A handle by which the session has not joined learns the session's lease from its node key. */

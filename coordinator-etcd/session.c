@@ -21,7 +21,7 @@ static void free_session(mf_etcd_session *session)
     mf__key_leases_clear(&session->claims);
     mf__held_clear(&session->held);
     mf__recent_clear(session);
-    mf__arena_clear(&session->look.arena);
+    mf__look_forget(session->look);
     free(session->node_key);
     free(session->owner_json);
     free(session->node_json);
@@ -37,7 +37,6 @@ static mf_etcd_session *new_session(mf_etcd *etcd, const mf_session *wanted)
     memcpy(session->token, wanted->token, sizeof session->token);
     mf__key_leases_init(&session->claims, etcd, mf__lease_seconds(wanted->lease_ms),
                         wanted->lease_ms * 1000 / 2);
-    mf__look_init(&session->look, etcd, session);
     session->owner_json = mf__etcd_document_of_owner(wanted);
     if (session->owner_json == NULL ||
         asprintf(&session->node_key, "%snodes/%s/_metafora", etcd->prefix, wanted->node) < 0) {
@@ -81,20 +80,13 @@ void mf__session_release(mf_etcd *etcd, mf_etcd_session *session)
     mf_etcd_session **at = &etcd->sessions;
 
     session->users--;
-    if (!session->over || session->users > 0 || session->claims.granting)
+    if (!session->over || session->users > 0 || session->claims.granting ||
+        session->claims.refreshing > 0)
         return;
     while (*at != session)
         at = &(*at)->next;
     *at = session->next;
     free_session(session);
-}
-
-void mf__sessions_close(mf_etcd *etcd)
-{
-    for (mf_etcd_session *session = etcd->sessions, *next; session != NULL; session = next) {
-        next = session->next;
-        mf__look_close(&session->look);
-    }
 }
 
 void mf__sessions_clear(mf_etcd *etcd)

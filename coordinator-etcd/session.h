@@ -25,7 +25,7 @@ struct mf_etcd_session {
     mf_key_leases claims;
     mf_held held;
     mf_recent *recent; /* claims, the latest first */
-    mf_look look;
+    mf_look *look;     /* the latest; NULL: none */
     /* The end of another session that has its name, as far as is known. */
     char holder[33];
     int64_t holder_until_us;
@@ -39,8 +39,6 @@ struct mf_etcd_session {
 /* The session as it is now; NULL: no memory. */
 mf_etcd_session *mf__session_of(mf_etcd *etcd, const mf_session *session);
 void mf__session_release(mf_etcd *etcd, mf_etcd_session *session);
-/* Ends what waits for a time to come. */
-void mf__sessions_close(mf_etcd *etcd);
 void mf__sessions_clear(mf_etcd *etcd);
 
 /* The transaction's condition that the operation's session is the present one, and what tells

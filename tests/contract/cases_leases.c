@@ -1,5 +1,6 @@
 /* Leases: a claim holds while it is renewed, and ends in time when it is not (G1, G4). */
 #include "contract.h"
+#include "worker.h"
 
 /* By then a claim must have become claimable (G4). */
 static int bound_ms(const contract *c)
@@ -157,10 +158,41 @@ static void takeover_of_10000_tasks(contract *c)
     assert_int_equal(granted, COUNT);
 }
 
+/* A broker that takes 0.29 of the lease for each round trip lets tasks start, those that come while
+ * others are renewed as well, and stops none. */
+static void slow_broker_stops_nothing(contract *c)
+{
+    enum { LEASE_MS = 3000, EARLY = 20, WAVES = 7 };
+    crew *all = crew_new(c, EARLY + WAVES);
+    peer *p = peer_new(c, "client");
+    mf_consumer_options options = worker_options(c, "a");
+
+    options.broker = c->fixture->link_url(c->fixture);
+    options.lease_ms = LEASE_MS;
+    c->fixture->slow_link(c->fixture, LEASE_MS * 29 / 100);
+    submit_many(p, "t", EARLY);
+    worker *w = worker_open(all, &options, RUNS_UNTIL_STOPPED);
+    assert_true(await_running(w, EARLY, 4 * LEASE_MS));
+    for (int i = 0; i < WAVES; i++) {
+        assert_int_equal(submit(p, keep_text(c, "t%d", EARLY + i)), MF_OK);
+        pass_time(c, LEASE_MS / 5);
+    }
+    pass_time(c, 5 * LEASE_MS);
+    assert_int_equal(w->running, all->count);
+    assert_int_equal(w->started, all->count);
+    assert_int_equal(w->reason, MF_STOP_NONE);
+}
+
 const contract_case lease_cases[] = {
-    CASE(unrenewed_claim_lapses),   CASE(lapsed_task_is_listed),
-    CASE(renewed_claim_holds),      CASE(renewed_session_keeps_its_name),
-    CASE(unrenewed_session_lapses), CASE(renewal_tells_what_is_lost),
-    CASE(largest_lease_is_renewed), CASE(sent_time_is_told),
-    CASE(takeover_of_10000_tasks),  {0},
+    CASE(unrenewed_claim_lapses),
+    CASE(lapsed_task_is_listed),
+    CASE(renewed_claim_holds),
+    CASE(renewed_session_keeps_its_name),
+    CASE(unrenewed_session_lapses),
+    CASE(renewal_tells_what_is_lost),
+    CASE(largest_lease_is_renewed),
+    CASE(sent_time_is_told),
+    CASE(takeover_of_10000_tasks),
+    CASE_NEEDS(slow_broker_stops_nothing, NEEDS_LINK),
+    {0},
 };

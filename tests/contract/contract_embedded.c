@@ -47,9 +47,16 @@ static void set_link(fixture *me, link_state state)
     }
 }
 
+static void slow_link(fixture *me, int round_trip_ms)
+{
+    (void)me;
+    embedded_link_delay(round_trip_ms * INT64_C(1000));
+}
+
 static void heal(fixture *me)
 {
     set_link(me, LINK_PASS);
+    slow_link(me, 0);
 }
 
 int main(int argc, char **argv)
@@ -72,6 +79,7 @@ int main(int argc, char **argv)
         .link_url = link_url,
         .heal = heal,
         .set_link = set_link,
+        .slow_link = slow_link,
     };
     return contract_run(&embedded, argc > 1 ? argv[1] : NULL);
 }

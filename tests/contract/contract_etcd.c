@@ -72,6 +72,11 @@ static void set_link(fixture *me, link_state state)
     }
 }
 
+static void slow_link(fixture *me, int round_trip_ms)
+{
+    proxy_delay(self(me)->proxy, PROXY_BOTH, round_trip_ms / 2);
+}
+
 static void kill_server(fixture *me)
 {
     etcd_server_kill(self(me)->server, 0);
@@ -96,6 +101,7 @@ static void pause_server(fixture *me, bool paused)
 static void heal(fixture *me)
 {
     proxy_resume(self(me)->proxy);
+    slow_link(me, 0);
     if (self(me)->paused)
         pause_server(me, false);
     if (self(me)->killed)
@@ -159,11 +165,11 @@ int main(int argc, char **argv)
             .name = "etcd",
             .driver = &mf_etcd_driver,
             /* Two seconds is the shortest lease that etcd grants. It looks for leases that have
-             * ended twice in a second, and a claim may be on one that was granted or renewed up to
-             * half of its time before. */
+             * ended twice in a second, and a claim may be on one that was granted or kept alive up
+             * to a sixteenth of its time before. */
             .lease_ms = 2000,
             .expiry_slack_ms = 1600,
-            .claim_age_percent = 50,
+            .claim_age_percent = 7,
             .abilities =
                 NEEDS_LINK | NEEDS_SERVER | NEEDS_PERSISTENCE | NEEDS_TAMPER | NEEDS_STATES,
             .lacks = {{NEEDS_SCRIPTS, "etcd has no scripts"},
@@ -176,6 +182,7 @@ int main(int argc, char **argv)
             .link_url = link_url,
             .heal = heal,
             .set_link = set_link,
+            .slow_link = slow_link,
             .kill_server = kill_server,
             .start_server = start_server,
             .pause_server = pause_server,

@@ -80,6 +80,11 @@ static void set_link(fixture *me, link_state state)
     }
 }
 
+static void slow_link(fixture *me, int round_trip_ms)
+{
+    proxy_delay(self(me)->proxy, PROXY_BOTH, round_trip_ms / 2);
+}
+
 static void kill_server(fixture *me)
 {
     redis_server_kill(self(me)->server);
@@ -104,6 +109,7 @@ static void pause_server(fixture *me, bool paused)
 static void heal(fixture *me)
 {
     proxy_resume(self(me)->proxy);
+    slow_link(me, 0);
     if (self(me)->paused)
         pause_server(me, false);
     if (self(me)->killed)
@@ -164,6 +170,7 @@ int main(int argc, char **argv)
                                .link_url = link_url,
                                .heal = heal,
                                .set_link = set_link,
+                               .slow_link = slow_link,
                                .kill_server = kill_server,
                                .start_server = start_server,
                                .pause_server = pause_server,

@@ -59,6 +59,8 @@ struct fixture {
     void (*heal)(fixture *me);
 
     void (*set_link)(fixture *me, link_state state);
+    /* Each request by the link takes so long from now on; healed like its troubles. */
+    void (*slow_link)(fixture *me, int round_trip_ms);
     /* SIGKILL to the server process, and a new one on the same data and address. */
     void (*kill_server)(fixture *me);
     void (*start_server)(fixture *me);
