@@ -253,6 +253,8 @@ class _Finder:
             self.literal(cursor)
         elif self.is_macro(cursor) or cursor.kind == K.CXX_UNARY_EXPR:  # sizeof
             pass
+        elif cursor.kind == K.CALL_EXPR and LEFT_ALONE.match(self.text(cursor)):
+            pass
         elif operator in ("&&", "||"):
             self.condition(cursor)
         elif operator in NEGATED:

@@ -5,7 +5,8 @@ import fnmatch
 # Tests of these directories and names.
 TESTS = ("tests/unit/test_*.c", "tests/contract/test_embedded_store.c", "tests/sim/test_sim.c")
 PROGRAMS = (
-    ("tests/sim/metafora-sim", "--first", "1", "--seeds", "60"),
+    ("tests/sim/metafora-sim", "--first", "1", "--seeds", "5"),
+    ("tests/sim/metafora-sim", "--first", "6", "--seeds", "40"),
     ("tests/contract/contract_embedded",),
 )
 MUTATED = (

@@ -1,10 +1,8 @@
 /* All mutants of a file are compiled into it; one of them, or none, is in force in a process.
  *
- * METAFORA_MUTANT      its number
- * METAFORA_REACHED     a file of MF_MUTANTS_MOST bytes: that of each mutant that was reached
- *                      becomes 1
- * METAFORA_CPU_SECONDS how much the process may compute
- * METAFORA_CASE        the one test of a cmocka program to run */
+ * A program that finds METAFORA_MUTANTS in its environment does not begin at once. That is the
+ * number of a socket, on which it hears of runs, as in server.py; each goes on in a child, which
+ * need not be loaded and linked again. */
 #ifndef MF_MUTANTS_H
 #define MF_MUTANTS_H
 

@@ -10,13 +10,13 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import equivalent
 from layout import Layout
 from results import Results
+from server import Servers
 from tree import BuildFailed, Tree
 from trials import Baseline, Judge, Unsound
 
@@ -37,7 +37,7 @@ def options(arguments):
                         help="start no mutant later than this after the build")
     parser.add_argument("--sample", type=int, metavar="N", help="N mutants by chance")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the order, and chance")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() + 1, metavar="N")
     parser.add_argument("--per-mutant", type=float, default=20, metavar="SECONDS",
                         help="start no test on a mutant later than this (20)")
     parser.add_argument("--least", type=float, default=95, metavar="PERCENT",
@@ -162,21 +162,30 @@ class Run:
         self.jobs(self.one, due)
         say(f"{time.monotonic() - self.started:.0f} s")
 
-    def one(self, item):
+    def one(self, item, servers):
         source, number, mutant = item
         if time.monotonic() - self.started > self.chosen.seconds:
             return
         if self.explained.why(source, mutant):
             return
-        with tempfile.TemporaryDirectory(prefix="mutate-", ignore_cleanup_errors=True) as scratch:
-            place = (mutant.path, mutant.function)
-            verdict, by = self.judges.judge(number, place, scratch)
+        verdict, by = self.judges.judge(number, (mutant.path, mutant.function), servers)
         with self.lock:
             self.results.put(source.key(mutant), verdict, by)
 
     def jobs(self, work, items):
-        with concurrent.futures.ThreadPoolExecutor(self.chosen.jobs) as pool:
-            return list(pool.map(work, items))
+        """Each thread has servers of its own."""
+        mine, all_servers = threading.local(), []
+
+        def start():
+            mine.servers = Servers()
+            all_servers.append(mine.servers)
+
+        try:
+            with concurrent.futures.ThreadPoolExecutor(self.chosen.jobs, initializer=start) as pool:
+                return list(pool.map(lambda item: work(item, mine.servers), items))
+        finally:
+            for servers in all_servers:
+                servers.close()
 
 
 class Report:
