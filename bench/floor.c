@@ -131,11 +131,11 @@ static void join(floor_client *client)
 {
     load(client, &mf__script_join);
     resp_cursor reply =
-        resp_call(client->connection, 17,
-                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "7", KEY("node:floor"),
+        resp_call(client->connection, 19,
+                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "9", KEY("node:floor"),
                                    KEY("sessions"), KEY("nodes"), KEY("left:floor"), KEY("counts"),
-                                   KEY("fence"), KEY("server"), token, "1", "3600000", "1", node,
-                                   "0", hints});
+                                   KEY("fence"), KEY("server"), KEY("outage"), KEY("charged:floor"),
+                                   token, "1", "3600000", "1", node, "0", hints});
     resp_next(&reply);
     if (resp_next_number(&reply) != 1)
         bench_fail("the floor's session cannot join");

@@ -29,7 +29,7 @@ function(write_text out text)
 endfunction()
 
 set(source "/* Made from scripts/ by embed.cmake. */\n#include \"scripts.h\"\n")
-foreach(name claim claimable confirm done forget join lapsed leave lookup mail nodes reap receive release
+foreach(name claim claimable confirm done forget join lapsed leave lookup mail nodes pardon reap receive release
              remove renew send store submit tell)
   read_script(text ${name}.lua)
   string(REGEX REPLACE "\n$" "" text "${text}")

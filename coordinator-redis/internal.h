@@ -54,6 +54,7 @@ typedef enum mf_key {
     MF_KEY_CRASHES,
     MF_KEY_ASIDE,
     MF_KEY_CONFIRMED,
+    MF_KEY_OUTAGE,
     MF_KEY_HINTS, /* a channel */
     MF_KEY_COUNT
 } mf_key;
@@ -66,6 +67,7 @@ typedef enum mf_prefix {
     MF_PREFIX_LEFT,
     MF_PREFIX_COMMANDS,
     MF_PREFIX_SUBMITTED,
+    MF_PREFIX_CHARGED,
     MF_PREFIX_HINTS, /* channels */
     MF_PREFIX_COUNT
 } mf_prefix;
@@ -297,6 +299,11 @@ void mf__reap_session(mf_redis *redis, const char *token,
                       void (*done)(mf_redis *redis, const mf_error *error, int64_t wait_ms,
                                    void *arg),
                       void *arg);
+
+/* Crashes (pardon.c). */
+
+/* The session has come back: takes back what tasks were charged with when it lapsed. */
+void mf__pardon(mf_redis *redis, const char *token);
 
 /* Slots. */
 

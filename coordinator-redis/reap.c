@@ -45,6 +45,8 @@ static void write_reap(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_CRASHES);
     mf__redis_key(redis, MF_KEY_ASIDE);
     mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_key(redis, MF_KEY_OUTAGE);
+    mf__redis_key_of(redis, MF_PREFIX_CHARGED, r->token);
     for (size_t i = 0; i < r->count; i++)
         mf__redis_key_of_bytes(redis, MF_PREFIX_OWNER, r->ids[i].text, r->ids[i].length);
     mf__redis_text(redis, r->token);
@@ -53,6 +55,7 @@ static void write_reap(mf_redis *redis, mf_request *head)
     mf__redis_number(redis, PAGE);
     mf__redis_number(redis, redis->max_crashes);
     mf__redis_number(redis, MF_CRASH_SPREAD_MS);
+    mf__redis_number(redis, MF_CRASH_PARDON_MS);
 }
 
 static const mf_operation reap_operation;
@@ -203,6 +206,7 @@ static void write_lapsed(mf_redis *redis, mf_request *head)
     (void)head;
     mf__redis_key(redis, MF_KEY_SESSIONS);
     mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_key(redis, MF_KEY_OUTAGE);
     mf__redis_number(redis, SESSIONS);
     mf__redis_channel(redis);
     mf__redis_number(redis, TASKS);

@@ -27,6 +27,7 @@ extern const mf_script mf__script_leave;
 extern const mf_script mf__script_lookup;
 extern const mf_script mf__script_mail;
 extern const mf_script mf__script_nodes;
+extern const mf_script mf__script_pardon;
 extern const mf_script mf__script_reap;
 extern const mf_script mf__script_receive;
 extern const mf_script mf__script_release;

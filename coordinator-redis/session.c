@@ -23,6 +23,8 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_key(redis, MF_KEY_COUNTS);
     mf__redis_key(redis, MF_KEY_FENCE);
     mf__redis_key(redis, MF_KEY_SERVER);
+    mf__redis_key(redis, MF_KEY_OUTAGE);
+    mf__redis_key_of(redis, MF_PREFIX_CHARGED, session->token);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     mf__redis_weight(redis, session->weight);
@@ -50,14 +52,14 @@ static void read_join(mf_redis *redis, mf_request *head, const mf_value *answer)
 {
     mf_join_request *request = (mf_join_request *)head;
 
-    if (!mf__value_is_array(answer, 2) || answer->items[0].type != MF_VALUE_INTEGER) {
+    if (!mf__value_is_array(answer, 3) || answer->items[0].type != MF_VALUE_INTEGER) {
         mf__redis_misunderstood(redis, head);
-    } else if (answer->items[0].integer == 1) {
-        mf__reaper_look_in(redis, answer->items[1].integer);
-    } else if (answer->length >= 3) {
+    } else if (answer->items[0].integer != 1) {
         read_holder(request, answer);
     } else {
-        mf__redis_misunderstood(redis, head);
+        mf__reaper_look_in(redis, answer->items[1].integer);
+        if (answer->items[2].integer > 0)
+            mf__pardon(redis, request->session->token);
     }
 }
 

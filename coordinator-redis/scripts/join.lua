@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Makes a session known, or known again with a higher epoch.
--- KEYS: node, sessions, nodes, left, counts, fence, server.
+-- KEYS: node, sessions, nodes, left, counts, fence, server, outage, charged.
 -- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name,
 -- hint channel.
--- Answer: 1 and the ms until the first session lapses; or 0, the token of the session that has the
--- name, and the ms until it lapses.
+-- Answer: 1, the ms until the first session lapses, and how many tasks are to be pardoned
+-- (pardon.lua); or 0, the token of the session that has the name, and the ms until it lapses.
 -- include clock.lua
 local call = redis.call
+-- include outage.lua
 
 -- Another server than the last one, or a later run of it, may have lost the last fences, and its
 -- clock may be behind. Those were times of a clock, or followed each other by one: it goes on from
@@ -48,6 +49,7 @@ elseif holder then
     call('ZADD', KEYS[2], 'XX', -1, holder)
 end
 raise_fence()
+note_outage(KEYS[2], KEYS[8])
 call('HSET', KEYS[1], 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
 call('PEXPIRE', KEYS[1], lease)
 call('ZADD', KEYS[2], now + lease, token)
@@ -55,4 +57,4 @@ local node = ARGV[4] .. ' ' .. ARGV[5]
 call('HSET', KEYS[3], token, node)
 local held = call('HGET', KEYS[5], token) or '0'
 call('PUBLISH', ARGV[7], 'joined ' .. token .. '\n' .. token .. ' ' .. held .. ' ' .. node)
-return { 1, math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now) }
+return { 1, math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now), call('SCARD', KEYS[9]) }

@@ -1,18 +1,20 @@
 #!lua flags=allow-oom
 -- Gives back what a lapsed or ended session held, some tasks a call.
 -- The session's score is 0 when it has left, -1 when it was taken over; what it held when it did not
--- leave was a crash to the task, of which one that had too many in a row is set aside.
--- KEYS: sessions, held, tasks, ready, counts, nodes, crashes, aside, later, then an owner key for each
--- task of this call.
+-- leave was a crash to the task, of which one that had too many in a row is set aside. A session that
+-- lapsed may come back: whom it charged is noted, see pardon.lua.
+-- KEYS: sessions, held, tasks, ready, counts, nodes, crashes, aside, later, outage, charged, then an
+-- owner key for each task of this call.
 -- ARGV: token, hint channel, where the id begins in an owner key, how many ids to answer, how many
--- crashes set a task aside (0: none do), over how many ms the claims after a second crash are spread.
+-- crashes set a task aside (0: none do), over how many ms the claims after a second crash are spread,
+-- for how many ms charges are noted.
 -- Answer: how many were given back or dropped; ms to wait before the session, or a claim that
 -- outlives it, can have ended (0: no need to); then ids for the next call, none when all is done.
 -- include clock.lua
 local call, sub = redis.call, string.sub
-local fixed, token, from = 9, ARGV[1], tonumber(ARGV[3])
+local fixed, token, from = 11, ARGV[1], tonumber(ARGV[3])
 local most, spread = tonumber(ARGV[5]), tonumber(ARGV[6])
-local freed, soonest = {}, nil
+local freed, charged, soonest = {}, {}, nil
 local expiry = tonumber(call('ZSCORE', KEYS[1], token))
 if expiry and expiry > now then
     return { 0, math.ceil(expiry - now) }
@@ -24,11 +26,14 @@ if call('HDEL', KEYS[6], token) == 1 then
 end
 
 local ended, left, mine = expiry and expiry <= 0, expiry == 0, token .. ' '
+local outage = tonumber(call('GET', KEYS[10])) or 0
+local charges = most > 0 and not left and (ended or not expiry or expiry > outage)
 -- Counts a crash: nil when there were too many, else the ms until the task may be claimed again,
 -- which depend on its id.
 local function crashed(id)
     local count = (tonumber(string.match(call('HGET', KEYS[7], id) or '', '^%d+')) or 0) + 1
     local aside = count >= most
+    charged[#charged + 1] = id
     call('HSET', KEYS[7], id, string.format('%.0f %.0f%s', count, now, aside and ' aside' or ''))
     if aside then
         call('SADD', KEYS[8], id)
@@ -82,7 +87,7 @@ if #ids > 0 then
                         call('HDEL', KEYS[7], ids[i])
                     end
                     local pause = 0
-                    if not left and most > 0 then
+                    if charges then
                         pause = crashed(ids[i])
                     end
                     if pause then
@@ -92,6 +97,10 @@ if #ids > 0 then
             end
         end
     end
+end
+if #charged > 0 then
+    call('SADD', KEYS[11], unpack(charged))
+    call('PEXPIRE', KEYS[11], ARGV[7])
 end
 if soonest then
     call('PUBLISH', ARGV[2], 'later -\n' .. string.format('%.0f', soonest))

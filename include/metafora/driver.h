@@ -355,9 +355,14 @@ struct mf_watcher {
  * renewal of a claim that is older than MF_CRASH_SURVIVAL_MS. From the second crash on the task
  * becomes claimable only after a while, spread over MF_CRASH_SPREAD_MS times 1, 2, 4, ...: of the
  * many tasks that a dead process had, the harmless ones then get away from the one that killed it.
- */
+ *
+ * Only a process' death is a crash. A session that lapsed and joins again within MF_CRASH_PARDON_MS
+ * has not died: the crashes that it caused are taken back, and their pauses end. Where two or more
+ * sessions have lapsed and none is live the broker was away, for nobody could renew: their lapse
+ * raises no count. */
 #define MF_CRASH_SURVIVAL_MS 2000
 #define MF_CRASH_SPREAD_MS 60000
+#define MF_CRASH_PARDON_MS 600000
 typedef struct mf_broker_operations {
     int version;
     /* Complete what is under way, close, free the handle, then call closed(arg) unless it is NULL;

@@ -84,13 +84,19 @@ void mf__space_give_back(mf_space *space, mf_stored_task *task)
 
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
 {
-    unsigned crashes = task->crashes;
+    unsigned crashes = task->crashes + 1u;
+    mf_stored_session *owner = task->owner;
 
     if (task->removed || task->waiting || space->max_crashes == 0) {
         mf__space_give_back(space, task);
         return;
     }
-    crashes++;
+    if (owner->excused) {
+        mf__space_offer(space, task);
+        return;
+    }
+    if (mf__id_list_add(&owner->charged, task->id) == MF_OK)
+        owner->forget_us = now_us + MF_CRASH_PARDON_MS * INT64_C(1000);
     int64_t pause_us = mf_crash_pause_us(task->id, crashes);
     if (crashes >= (unsigned)space->max_crashes) {
         mf__space_drop(task);
@@ -103,6 +109,25 @@ void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us)
         mf__space_offer(space, task);
     }
     task->crashes = (uint16_t)crashes;
+}
+
+void mf__space_pardon(mf_space *space, mf_stored_session *session)
+{
+    const char *id = session->charged.ids;
+
+    for (size_t i = 0; i < session->charged.count; i++, id += strlen(id) + 1) {
+        mf_stored_task *task = mf__space_find(space, id);
+        if (task == NULL || task->crashes == 0)
+            continue; /* it survived since, or is gone */
+        task->crashes--;
+        if (!task->delayed && !task->set_aside)
+            continue;
+        mf__delays_remove(space, task);
+        task->set_aside = false;
+        mf__space_offer(space, task);
+    }
+    free(session->charged.ids);
+    session->charged = (mf_id_list){0};
 }
 
 /* Fences are times of the claims, or later. */

@@ -70,6 +70,7 @@ static int make_live(mf_space *space, mf_stored_session *session)
     if (session->by_node.tbl == NULL)
         return MF_ENOMEM;
     session->state = MF_SESSION_LIVE;
+    session->excused = false;
     return MF_OK;
 }
 
@@ -111,6 +112,7 @@ int mf__space_join(mf_space *space, mf_join_request *request, int64_t now_us)
     session->weight = wanted->weight;
     mf__space_touch(session);
     extend(space, session, wanted, now_us);
+    mf__space_pardon(space, session);
     return mf__space_answer(&request->request, MF_OK);
 }
 
@@ -159,6 +161,7 @@ int mf__space_renew(mf_space *space, mf_renew_request *request, int64_t now_us)
     if (code != MF_OK)
         return mf__space_answer(&request->request, code);
     extend(space, session, request->session, now_us);
+    mf__space_pardon(space, session); /* of claims that lapsed before it */
     for (size_t i = 0; i < request->count; i++) {
         code = renew_claim(space, session, request->lease->claims[i], now_us);
         if (code != MF_OK)

@@ -25,6 +25,13 @@ void mf__space_init(mf_space *space, int64_t fence_offset_us)
     mf__roster_init(&space->stated, MF_ROSTER_STATED);
 }
 
+static void forget(mf_space *space, mf_stored_session *session)
+{
+    HASH_DELETE(hh, space->sessions, session);
+    free(session->charged.ids);
+    free(session);
+}
+
 static void clear_sessions(mf_space *space)
 {
     mf_stored_session *session, *next;
@@ -32,8 +39,7 @@ static void clear_sessions(mf_space *space)
     HASH_CLEAR(by_node, space->nodes);
     HASH_ITER(hh, space->sessions, session, next)
     {
-        HASH_DELETE(hh, space->sessions, session);
-        free(session);
+        forget(space, session);
     }
 }
 
@@ -83,12 +89,23 @@ mf_stored_task *mf__space_find(mf_space *space, const char *id)
     return task != NULL && !task->removed ? task : NULL;
 }
 
-static void lapse(mf_space *space, mf_stored_session *session, int64_t now_us)
+static void lapse(mf_space *space, mf_stored_session *session, bool excused, int64_t now_us)
 {
     HASH_DELETE(by_node, space->nodes, session);
     mf__space_touch(session);
     session->state = MF_SESSION_LAPSED;
     session->forget_us = now_us + MF_REMEMBER_US;
+    session->excused = excused;
+}
+
+/* No session has been renewed in time: it was not possible. */
+static bool was_away(const mf_space *space, int64_t now_us)
+{
+    const mf_stored_session *session = space->nodes;
+
+    while (session != NULL && session->expires_us <= now_us)
+        session = session->by_node.next;
+    return session == NULL && HASH_CNT(by_node, space->nodes) > 1;
 }
 
 static void lapse_claims(mf_space *space, mf_stored_session *session, int64_t now_us)
@@ -114,39 +131,43 @@ void mf__space_reap(mf_space *space, int64_t now_us)
     if (now_us < space->due_us)
         return;
     due = mf__delays_end(space, now_us);
+    bool away = was_away(space, now_us);
     HASH_ITER(hh, space->sessions, session, next)
     {
         if (session->state == MF_SESSION_LIVE && session->expires_us <= now_us)
-            lapse(space, session, now_us);
+            lapse(space, session, away, now_us);
         lapse_claims(space, session, now_us);
         due = earliest(session, due);
         if (session->state != MF_SESSION_LIVE && session->held == NULL &&
             session->forget_us <= now_us) {
-            HASH_DELETE(hh, space->sessions, session);
-            free(session);
+            forget(space, session);
         }
     }
     space->due_us = due;
 }
 
-void mf__space_announce(mf_space *space, mf_news_kind kind, const char *id)
+int mf__id_list_add(mf_id_list *list, const char *id)
 {
-    mf_news *news = &space->news[kind];
     size_t length = strlen(id) + 1;
 
-    if (news->size - news->length < length) {
-        size_t size = (news->size + length) * 2 + 256;
-        char *ids = realloc(news->ids, size);
-        if (ids == NULL) {
-            space->news_lost = true;
-            return;
-        }
-        news->ids = ids;
-        news->size = size;
+    if (list->size - list->length < length) {
+        size_t size = (list->size + length) * 2 + 256;
+        char *ids = realloc(list->ids, size);
+        if (ids == NULL)
+            return MF_ENOMEM;
+        list->ids = ids;
+        list->size = size;
     }
-    memcpy(news->ids + news->length, id, length);
-    news->length += length;
-    news->count++;
+    memcpy(list->ids + list->length, id, length);
+    list->length += length;
+    list->count++;
+    return MF_OK;
+}
+
+void mf__space_announce(mf_space *space, mf_news_kind kind, const char *id)
+{
+    if (mf__id_list_add(&space->news[kind], id) != MF_OK)
+        space->news_lost = true;
 }
 
 int mf__space_answer(mf_request *request, int code)

@@ -56,8 +56,15 @@ struct mf_stored_message {
     char json[];
 };
 
+/* Ids, each with its zero byte. */
+typedef struct mf_id_list {
+    char *ids;
+    size_t length, size, count;
+} mf_id_list;
+
 /* A session stays in the table when it is over, until its last claim has lapsed
- * and a delayed copy of its requests is no longer to be expected. */
+ * and a delayed copy of its requests is no longer to be expected; when tasks were charged with its
+ * lapse, until it is not expected to come back either. */
 typedef enum mf_session_state {
     MF_SESSION_LIVE,
     MF_SESSION_LAPSED, /* not renewed in time; may join again */
@@ -74,6 +81,8 @@ struct mf_stored_session {
     double weight;
     mf_stored_task *held, *held_last;
     uint64_t held_count;
+    mf_id_list charged; /* tasks whose crashes its lapse has raised */
+    bool excused;       /* it lapsed when the broker was away: none are raised */
     struct mf_space *space;
     mf_stored_session *next_touched; /* in space->touched */
     bool is_touched;
@@ -118,11 +127,6 @@ typedef enum mf_news_kind {
     MF_NEWS_KINDS
 } mf_news_kind;
 
-typedef struct mf_news {
-    char *ids; /* each with its zero byte */
-    size_t length, size, count;
-} mf_news;
-
 typedef struct mf_space {
     mf__id_table tasks;
     mf_stored_session *sessions, *nodes;
@@ -138,7 +142,7 @@ typedef struct mf_space {
     int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
                                 fall behind */
     int64_t due_us;
-    mf_news news[MF_NEWS_KINDS];
+    mf_id_list news[MF_NEWS_KINDS];
     bool news_lost; /* there was no memory for some */
 } mf_space;
 
@@ -207,9 +211,12 @@ void mf__space_drop(mf_stored_task *task);
 void mf__space_offer(mf_space *space, mf_stored_task *task);
 /* The same when its owner gives it back, which ends its crashes in a row. */
 void mf__space_give_back(mf_space *space, mf_stored_task *task);
-/* The same after the owner's session has lapsed or was taken over: one that has too many of these
- * is set aside instead. */
+/* The same after the owner's process has died: one that has too many of these is set aside
+ * instead. */
 void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us);
+/* The session lapsed and is back, so its process has not died: takes back what that was counted
+ * as. */
+void mf__space_pardon(mf_space *space, mf_stored_session *session);
 /* Its owner has it still: an old claim is no crash loop. */
 void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_us);
 
@@ -217,6 +224,8 @@ void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_
 void mf__space_delete(mf_space *space, mf_stored_task *task);
 
 void mf__space_announce(mf_space *space, mf_news_kind kind, const char *id);
+/* MF_ENOMEM. */
+int mf__id_list_add(mf_id_list *list, const char *id);
 
 /* Sets request->error to the code with its own text; returns the code. */
 int mf__space_answer(mf_request *request, int code);

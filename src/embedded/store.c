@@ -221,7 +221,7 @@ void mf__hint_release(mf_hint *hint)
 }
 
 /* Makes a hint of the news so far, and takes its text. */
-static mf_hint *make_hint(mf_news_kind kind, mf_news *news, const char *cause)
+static mf_hint *make_hint(mf_news_kind kind, mf_id_list *news, const char *cause)
 {
     mf_hint *hint = malloc(sizeof *hint + news->count * sizeof hint->ids[0]);
     if (hint == NULL)
@@ -234,7 +234,7 @@ static mf_hint *make_hint(mf_news_kind kind, mf_news *news, const char *cause)
     const char *id = hint->text;
     for (size_t i = 0; i < hint->count; i++, id += strlen(id) + 1)
         hint->ids[i] = id;
-    *news = (mf_news){0};
+    *news = (mf_id_list){0};
     return hint;
 }
 

@@ -130,6 +130,74 @@ static void unread_commands_expire(void **state)
     assert_int_equal(receive_all(*state, &session, ttl_us + 1000), 0);
 }
 
+static void join_at(mf_space *space, mf_session *session, int64_t now_us)
+{
+    mf_join_request join = {.session = session};
+
+    session->epoch++;
+    mf__space_reap(space, now_us);
+    assert_int_equal(mf__space_join(space, &join, now_us), MF_OK);
+}
+
+static int claim_at(mf_space *space, mf_session *session, const char *id, int64_t now_us)
+{
+    mf_claim claim = {.id = id}, *pointer = &claim;
+    mf_claims_request request = {.session = session, .claims = &pointer, .count = 1};
+
+    mf__space_reap(space, now_us);
+    assert_int_equal(mf__space_claim(space, &request, now_us), MF_OK);
+    free(claim.properties);
+    return claim.result;
+}
+
+/* A session that comes back after its lapse has not died: its task is charged, as often as set it
+ * aside, and pardoned. Another's death counts all the same. */
+static void one_that_comes_back_has_not_crashed(void **state)
+{
+    mf_space *space = *state;
+    mf_session a = {.node = "a", .token = "a", .lease_ms = 1};
+    mf_session b = {.node = "b", .token = "b", .lease_ms = 1};
+    mf_session live = {.node = "live", .token = "live", .lease_ms = 100000000};
+    const char *id = "task-000000000000000";
+
+    space->max_crashes = 2;
+    submit_numbers(space, 0, 1000);
+    join_at(space, &live, 0);
+    join_at(space, &a, 0);
+    assert_int_equal(claim_at(space, &a, id, 0), MF_OK);
+    join_at(space, &b, 2000);
+    assert_int_equal(mf__space_find(space, id)->crashes, 1);
+    assert_int_equal(claim_at(space, &b, id, 2000), MF_OK);
+    mf__space_reap(space, 4000);
+    assert_true(mf__space_find(space, id)->set_aside);
+    join_at(space, &a, 5000);
+    assert_int_equal(mf__space_find(space, id)->crashes, 1);
+    assert_int_equal(claim_at(space, &a, id, 5000), MF_OK);
+    mf__space_reap(space, 7000);
+    assert_true(mf__space_find(space, id)->set_aside);
+}
+
+/* When all sessions lapse at once, nobody could renew: that is no crash. */
+static void an_outage_is_no_crash(void **state)
+{
+    mf_space *space = *state;
+    mf_session a = {.node = "a", .token = "a", .lease_ms = 1};
+    mf_session b = {.node = "b", .token = "b", .lease_ms = 2};
+    const char *id = "task-000000000000000";
+
+    space->max_crashes = 2;
+    submit_numbers(space, 0, 1000);
+    join_at(space, &a, 0);
+    join_at(space, &b, 0);
+    assert_int_equal(claim_at(space, &a, id, 0), MF_OK);
+    mf__space_reap(space, 5000);
+    assert_int_equal(mf__space_find(space, id)->crashes, 0);
+    join_at(space, &a, 5000);
+    assert_int_equal(claim_at(space, &a, id, 5000), MF_OK);
+    mf__space_reap(space, 7000);
+    assert_int_equal(mf__space_find(space, id)->crashes, 1);
+}
+
 /* A submit's results are remembered for a minute, and not for ever. */
 static void submits_are_forgotten(void **state)
 {
@@ -490,6 +558,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_million_tasks_are_small, set_up, tear_down),
         cmocka_unit_test_setup_teardown(listing_goes_on_while_tasks_are_claimed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unread_commands_expire, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_comes_back_has_not_crashed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_outage_is_no_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(submits_are_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_join_does_not_resurrect, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sessions_are_forgotten, set_up, tear_down),
