@@ -135,9 +135,9 @@ static void write_claimable(mf_redis *redis, mf_request *head)
 }
 
 /* The cursor is empty when no page follows, or when there is nothing but what is no id. */
-static void set_cursor(mf_page_request *request, const mf_value *items, size_t count)
+static void set_cursor(mf_page_request *request, const mf_value *ids, size_t count)
 {
-    const mf_value *score = &items[count - 1], *id = count > 1 ? &items[count - 2] : NULL;
+    const mf_value *score = &ids[count], *id = count > 0 ? &ids[count - 1] : NULL;
 
     request->cursor[0] = '\0';
     if (score->length == 0 || id == NULL || id->type != MF_VALUE_STRING ||
@@ -149,25 +149,26 @@ static void set_cursor(mf_page_request *request, const mf_value *items, size_t c
 static void read_claimable(mf_redis *redis, mf_request *head, const mf_value *answer)
 {
     mf_page_request *request = (mf_page_request *)head;
+    size_t count = mf__value_is_array(answer, 2) ? answer->length - 2 : 0;
 
     request->count = 0;
-    if (!mf__value_is_array(answer, 1) ||
-        answer->items[answer->length - 1].type != MF_VALUE_STRING) {
+    if (!mf__value_is_array(answer, 2) || answer->items[count].type != MF_VALUE_STRING ||
+        !mf__value_number(&answer->items[count + 1], &request->total)) {
         mf__redis_misunderstood(redis, head);
         return;
     }
-    mf_task_record *records = mf__redis_room(redis, head, answer->length, sizeof *records);
+    mf_task_record *records = mf__redis_room(redis, head, count + 1, sizeof *records);
     if (records == NULL)
         return;
     request->records = records;
-    for (size_t i = 0; i + 1 < answer->length; i++) {
+    for (size_t i = 0; i < count; i++) {
         const mf_value *id = &answer->items[i];
         if (mf__redis_is_id(id))
             records[request->count++] = (mf_task_record){.id = id->text};
         else
             mf__redis_damage(redis, "an id that is none is listed as claimable");
     }
-    set_cursor(request, answer->items, answer->length);
+    set_cursor(request, answer->items, count);
 }
 
 static const mf_operation claimable_operation = {

@@ -1,7 +1,8 @@
 -- A page of tasks that may be claimed, those that have waited longest first.
 -- KEYS: ready, later, removed.
 -- ARGV: score and id of the last task of the page before, empty for the first page; how many.
--- Answer: ids, then the score of the last one, empty when no page follows.
+-- Answer: ids, then the score of the last one, empty when no page follows, and how many there are on
+-- all pages.
 -- include clock.lua
 local call = redis.call
 local ready, score, id, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -72,4 +73,5 @@ if #answer > 0 then
     end
 end
 answer[#answer + 1] = last
+answer[#answer + 1] = call('ZCOUNT', ready, '-inf', stamp)
 return answer

@@ -66,7 +66,10 @@ typedef struct mf_balancer {
     /* May claim the task now? If not, write the steady time from which to ask again to `until_us`
      * (one in the past: in a second), or MF_BALANCE_FORGET to be asked when it is offered again, by
      * a hint or by the next reconcile. Before the call it holds the time until which the task was
-     * set aside the last time, 0 when it never was. Asked often: no I/O, no blocking. */
+     * set aside the last time, 0 when it never was. Asked often: no I/O, no blocking.
+     * A node that refuses a whole page of claimable tasks for a time has enough, and reads no
+     * further until it claims again; at each reconcile it sees one more page. Who looks for tasks
+     * of a kind among others answers MF_BALANCE_FORGET for the others, and is shown all. */
     bool (*can_claim)(void *payload, const mf_balance *balance, const char *task_id,
                       int64_t *until_us);
     /* May be NULL. Called every balance interval and on a balance command. */

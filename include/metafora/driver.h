@@ -195,7 +195,11 @@ typedef struct mf_page_request {
     const mf_task_record *records; /* out */
     size_t count;                  /* out */
     bool may_lag; /* claimable: what was true when the last hint was told will do */
+    /* out, claimable: about how many there are on all pages. Left as the core sets it,
+     * MF_TOTAL_UNKNOWN, by a driver that does not know; then every consumer reads all pages. */
+    uint64_t total;
 } mf_page_request;
+#define MF_TOTAL_UNKNOWN UINT64_MAX
 
 /* lookup: one record for each id, in order; code MF_EGONE where there is no such task. */
 typedef struct mf_lookup_request {

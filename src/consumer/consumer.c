@@ -199,6 +199,14 @@ static void on_reconciled(void *arg)
     mf__flow_list_complete(&me->flow);
 }
 
+static void on_page_shown(void *arg, uint64_t claimable)
+{
+    mf_consumer *me = arg;
+
+    mf__flow_counted(&me->flow, claimable);
+    mf__offers_pump_soon(me);
+}
+
 static bool on_holds(void *arg, const char *id)
 {
     const mf_task *task = mf__task_find(arg, id);
@@ -293,6 +301,7 @@ static const mf_coordinator_events coordinator_events = {
     .taken = on_taken,
     .removed = on_removed,
     .reconciled = on_reconciled,
+    .page_shown = on_page_shown,
     .granted = on_granted,
     .ended = on_ended,
     .lost = on_lost,

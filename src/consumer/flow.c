@@ -27,6 +27,11 @@ void mf__flow_list_complete(mf__flow *flow)
     flow->unowned = flow->listed;
 }
 
+void mf__flow_counted(mf__flow *flow, uint64_t claimable)
+{
+    flow->unowned = claimable;
+}
+
 static uint64_t without(uint64_t tasks, size_t count)
 {
     return tasks > count ? tasks - count : 0;

@@ -9,7 +9,8 @@
 enum { MF_FLOW_SAMPLES = 4 };
 
 typedef struct mf__flow {
-    uint64_t unowned; /* claimable tasks, by hints, and by each listing that is complete */
+    uint64_t unowned; /* claimable tasks, by hints, and by what the broker or a listing that is
+                       * complete counts */
     uint64_t listed;  /* in the one under way */
     /* Tasks that were taken, by anyone, in the present window of time and in the one before. */
     uint64_t taken, taken_before;
@@ -24,6 +25,7 @@ void mf__flow_offered(mf__flow *flow, size_t count);
 void mf__flow_list_begins(mf__flow *flow);
 void mf__flow_listed(mf__flow *flow, size_t count);
 void mf__flow_list_complete(mf__flow *flow);
+void mf__flow_counted(mf__flow *flow, uint64_t claimable);
 void mf__flow_taken(mf__flow *flow, size_t count, int64_t now_us);
 void mf__flow_asked(mf__flow *flow, int64_t now_us);
 /* A claim of this node that was asked for at `asked_us`; `left` are under way still. */

@@ -93,7 +93,8 @@ struct mf_consumer {
     mf_task *offers;    /* list of the offered, oldest first */
     mf_task *offers_last;
     mf_deferred offers_call;
-    bool offers_dropped; /* more were claimable than could be remembered */
+    bool offers_dropped;            /* more were claimable than could be remembered */
+    bool some_wanted, some_refused; /* since the last page of claimable tasks was asked for */
     mf_task **running;
     size_t running_count, running_size;
     size_t ending_count;

@@ -6,6 +6,8 @@
 
 /* A record that cannot be used is looked at again after this long. */
 static const int64_t damaged_pause_us = INT64_C(600) * 1000000;
+/* Who knows so many candidates need not read of more. */
+static const size_t plenty = 10000;
 
 static void list_append(mf_task *task)
 {
@@ -173,6 +175,7 @@ static void offer(mf_consumer *me, const char *id, const mf__left *left)
 
     if (task != NULL) {
         task->offered_again = task->state == TASK_CLAIMING || task->state == TASK_ENDING;
+        me->some_refused |= task->state == TASK_DEFERRED && task->held_back;
         return;
     }
     if (me->statistics.offered >= me->max_offers || (task = new_task(me, id, left)) == NULL)
@@ -226,6 +229,8 @@ void mf__offers_taken(mf_consumer *me, const char *const *ids, size_t count)
         leave_queue(task);
         mf__task_free(task);
     }
+    if (me->statistics.offered == 0)
+        mf__offers_pump_soon(me);
 }
 
 /* The task is in no queue. */
@@ -242,6 +247,8 @@ void mf__offers_claim(mf_task *task)
 
 static void hold_back(mf_task *task, int64_t until_us)
 {
+    /* One that another node is awaited for says nothing of the others. */
+    task->consumer->some_refused |= until_us != task->candidate.awaited_us;
     task->held_back = true; /* first: it may be freed */
     defer(task, until_us);
 }
@@ -251,12 +258,14 @@ static void decide(mf_task *task)
     int64_t until;
 
     leave_queue(task);
-    if (mf__balancing_can_claim(task->consumer, task, &until))
+    if (mf__balancing_can_claim(task->consumer, task, &until)) {
+        task->consumer->some_wanted = true;
         mf__offers_claim(task);
-    else if (until == MF_BALANCE_FORGET)
+    } else if (until == MF_BALANCE_FORGET) {
         mf__task_free(task);
-    else
+    } else {
         hold_back(task, until);
+    }
 }
 
 void mf__offers_look_again(mf_consumer *me)
@@ -272,15 +281,31 @@ void mf__offers_look_again(mf_consumer *me)
     }
 }
 
+/* The balancer wants more than it was shown. One that has refused all of a page, for now, has
+ * enough; it is asked again about those that it knows. To refuse a task for good says nothing of
+ * others. */
+static bool wants_page(const mf_consumer *me)
+{
+    size_t known = me->statistics.offered;
+
+    return mf__consumer_takes(me) && known < plenty && known < me->max_offers &&
+           (me->some_wanted || !me->some_refused || known == 0);
+}
+
 static void on_offers_call(void *arg)
 {
     mf_consumer *me = arg;
 
     while (me->offers != NULL && mf__consumer_takes(me))
         decide(me->offers);
-    if (me->offers_dropped && me->statistics.offered <= me->max_offers / 2) {
+    if (me->offers_dropped) {
+        if (me->statistics.offered > me->max_offers / 2)
+            return;
         me->offers_dropped = false;
         mf__coordinator_reconcile(me->coordinator);
+    } else if (wants_page(me)) {
+        me->some_wanted = me->some_refused = false;
+        mf__coordinator_read_on(me->coordinator);
     }
 }
 

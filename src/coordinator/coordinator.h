@@ -33,6 +33,10 @@ typedef struct mf_coordinator_events {
     void (*removed)(void *arg, const char *const *ids, size_t count);
     /* A reconcile has shown every claimable task by `listed` since the last call of this. */
     void (*reconciled)(void *arg);
+    /* May be NULL; then reconciles show everything. A page was shown by `listed`, of so many tasks
+     * on all of them; the next one is read when mf__coordinator_read_on asks for it, or by the next
+     * periodic reconcile. Not called for a broker that does not know how many there are. */
+    void (*page_shown)(void *arg, uint64_t claimable);
     /* The answer to mf__coordinator_claim: MF_OK and held from now on, MF_ETAKEN, MF_EGONE,
      * MF_EDAMAGED, or another error; but for MF_OK the claim is the consumer's again. */
     void (*granted)(void *arg, mf_claim *claim, int code);
@@ -106,8 +110,10 @@ mf__state_request *mf__coordinator_store(mf_coordinator *coordinator, const mf_c
  */
 void mf__coordinator_drop(mf_coordinator *coordinator, mf__state_request *request);
 
-/* Shows all claimable tasks again, soon. */
+/* Shows claimable tasks again, from the first page on, soon. */
 void mf__coordinator_reconcile(mf_coordinator *coordinator);
+/* Shows the next page, if there is one. */
+void mf__coordinator_read_on(mf_coordinator *coordinator);
 /* Lets the broker and the other nodes know that the node's weight is another one. */
 void mf__coordinator_set_weight(mf_coordinator *coordinator, double weight);
 /* Asks for a view of the nodes now; `view` follows. Views come by themselves as well. */

@@ -22,6 +22,7 @@ static void ask_page(mf_coordinator *me)
 {
     me->paging = true;
     me->in_flight++;
+    me->page.total = MF_TOTAL_UNKNOWN;
     me->broker->operations->claimable(me->broker, &me->page);
 }
 
@@ -43,6 +44,20 @@ static void show_page(mf_coordinator *me)
     }
 }
 
+/* Reads on by itself where nobody says when, and past a page with nothing on it. */
+static void after_page(mf_coordinator *me)
+{
+    bool is_last = me->page.cursor[0] == '\0';
+
+    if (is_last)
+        me->events->reconciled(me->arg);
+    if (me->events->page_shown == NULL || me->page.total == MF_TOTAL_UNKNOWN ||
+        (me->page.count == 0 && !is_last))
+        mf__coordinator_read_on(me);
+    else
+        me->events->page_shown(me->arg, me->page.total);
+}
+
 static void on_page(mf_request *request)
 {
     mf_coordinator *me = request->arg;
@@ -50,17 +65,23 @@ static void on_page(mf_request *request)
 
     me->paging = false;
     came_back(me, &request->error, "claimable tasks");
-    if (good)
+    if (!good)
+        me->page.cursor[0] = '\0';
+    else
         show_page(me);
-    if (good && me->page.cursor[0] == '\0')
-        me->events->reconciled(me->arg);
-    if (mf__session_is_joined(me) && good && me->page.cursor[0] != '\0') {
-        ask_page(me);
-    } else if (mf__session_is_joined(me) && me->page_again) {
+    if (me->page_again) {
         me->page_again = false;
         mf__coordinator_reconcile(me);
+    } else if (good) {
+        after_page(me);
     }
     mf__request_came_back(me);
+}
+
+void mf__coordinator_read_on(mf_coordinator *me)
+{
+    if (!me->paging && mf__session_is_joined(me) && me->page.cursor[0] != '\0')
+        ask_page(me);
 }
 
 void mf__coordinator_reconcile(mf_coordinator *me)
@@ -191,7 +212,12 @@ static void on_reconcile_timer(void *arg)
 {
     mf_coordinator *me = arg;
 
-    mf__coordinator_reconcile(me);
+    /* One that was not read to its end, for want of room here, goes on a little: so each page is
+     * seen in the end, also by a node that wants none of those before. */
+    if (me->page.cursor[0] != '\0')
+        mf__coordinator_read_on(me);
+    else
+        mf__coordinator_reconcile(me);
     mf__reconcile_commands(me);
     mf__reconcile_mail(me);
     mf_timer_start(me->loop, &me->reconcile_timer,

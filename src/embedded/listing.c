@@ -101,6 +101,7 @@ static int list(const mf_roster *roster, mf_page_request *request, bool whole)
 
 int mf__space_list_claimable(mf_space *space, mf_page_request *request)
 {
+    request->total = space->claimable.count - space->claimable.holes;
     return list(&space->claimable, request, false);
 }
 

@@ -437,6 +437,86 @@ static void more_tasks_than_offers_remembered(void **state)
     assert_int_equal(a->running, 8);
 }
 
+enum { BACKLOG = 4000 }; /* four pages */
+
+/* Claims up to `most` tasks, of a kind or of all. */
+typedef struct choosy {
+    size_t most;
+    const char *kind; /* the one id; NULL: any */
+} choosy;
+
+static bool choose(void *payload, const mf_balance *balance, const char *task_id, int64_t *until_us)
+{
+    const choosy *me = payload;
+
+    if (me->kind != NULL && strcmp(task_id, me->kind) != 0) {
+        *until_us = MF_BALANCE_FORGET;
+        return false;
+    }
+    return mf_balance_held(balance) < me->most;
+}
+
+/* A node that is to find a backlog of which no hint has told it. */
+static node *join_backlog(cluster *c, choosy *payload)
+{
+    static char names[BACKLOG][8];
+    static const char *ids[BACKLOG];
+    mf_consumer_options options = MF_CONSUMER_OPTIONS_INIT;
+
+    for (size_t i = 0; i < BACKLOG; i++) {
+        snprintf(names[i], sizeof names[i], "%zu", i);
+        ids[i] = names[i];
+    }
+    options.balancer =
+        (mf_balancer){.version = MF_BALANCER_VERSION, .can_claim = choose, .payload = payload};
+    cluster_submit(c, ids, BACKLOG);
+    return cluster_join(c, "a", ENDS_WHEN_STOPPED, &options);
+}
+
+/* A node that wants no tasks reads one page of them, and another one at each reconcile; as soon as
+ * it wants more it reads them all. */
+static void full_node_reads_no_further(void **state)
+{
+    cluster *c = *state;
+    choosy full = {.most = 0};
+    node *a = join_backlog(c, &full);
+
+    cluster_run_ms(c, 1000);
+    assert_int_equal(cluster_statistics(a).offered, 1000);
+    cluster_run_ms(c, 12000);
+    assert_int_equal(cluster_statistics(a).offered, 2000);
+    full.most = 1;
+    cluster_run_ms(c, 1100);
+    assert_int_equal(a->running, 1);
+    assert_int_equal(cluster_statistics(a).offered, 2999);
+    full.most = BACKLOG;
+    cluster_run_ms(c, 3000);
+    assert_int_equal(a->running, BACKLOG);
+}
+
+/* All pages are seen in the end by a node that refuses what is on the first ones. */
+static void full_node_sees_all_pages(void **state)
+{
+    cluster *c = *state;
+    choosy full = {.most = 0};
+    node *a = join_backlog(c, &full);
+
+    cluster_run_ms(c, 40000);
+    assert_int_equal(cluster_statistics(a).offered, BACKLOG);
+}
+
+/* A task of the kind that a node looks for is found behind any number of others. */
+static void task_of_a_kind_is_found(void **state)
+{
+    cluster *c = *state;
+    choosy picky = {.most = BACKLOG, .kind = "3999"};
+    node *a = join_backlog(c, &picky);
+
+    cluster_run_ms(c, 1000);
+    assert_int_equal(a->running, 1);
+    assert_int_equal(cluster_statistics(a).offered, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +544,9 @@ int main(void)
         STORY(two_nodes_race_for_a_thousand_tasks),
         STORY(running_tasks_are_shown),
         STORY(more_tasks_than_offers_remembered),
+        STORY(full_node_reads_no_further),
+        STORY(full_node_sees_all_pages),
+        STORY(task_of_a_kind_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
