@@ -5,7 +5,14 @@
 #include "internal.h"
 
 /* What scripts answer about one task. */
-enum { CLAIM_TAKEN = 1, CLAIM_BAD_OWNER = 2, CLAIM_STRAY = 3, LOST_LATE = 1, LOST_GONE = 2 };
+enum {
+    CLAIM_TAKEN = 1,
+    CLAIM_BAD_OWNER = 2,
+    CLAIM_STRAY = 3,
+    CLAIM_NOT_ASKED = 4,
+    LOST_LATE = 1,
+    LOST_GONE = 2
+};
 
 static void write_owner_keys(mf_redis *redis, mf_claim *const *claims, size_t count)
 {
@@ -74,6 +81,8 @@ static int read_refusal(mf_redis *redis, const mf_claim *claim, const mf_value *
     switch (value->integer) {
     case CLAIM_TAKEN:
         return MF_ETAKEN;
+    case CLAIM_NOT_ASKED:
+        return MF_EUNREACHABLE;
     case CLAIM_STRAY:
         mf__redis_damage(redis, "\"%s\" was listed as claimable, and is no task; removed",
                          claim->id);

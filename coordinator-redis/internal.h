@@ -121,6 +121,11 @@ typedef struct mf_reaper {
     size_t limit;     /* of sessions a look */
 } mf_reaper;
 
+/* How many fields of a hash are asked for at a time, so that the answer is of some length. */
+typedef struct mf_scan {
+    size_t count; /* 0: nothing is known yet */
+} mf_scan;
+
 /* Waits for replicas. */
 typedef struct mf_confirm {
     mf_link *link;            /* NULL: none have to confirm */
@@ -174,6 +179,8 @@ struct mf_redis {
     mf_hints hints;
     mf_nodes nodes;
     mf_reaper reaper;
+
+    mf_scan task_scan, state_scan;
 
     void *room; /* for records that requests give out, valid during done() */
     size_t room_size;
@@ -239,6 +246,11 @@ void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *ans
 /* The cursor of a scan, a number in text that is 0 at the beginning and the end, as the core's
  * (records.c); false: it is none. */
 bool mf__redis_read_cursor(char out[MF_CURSOR_SIZE], const mf_value *cursor);
+
+/* Scans (records.c): the words of an HSCAN, and what the answer says of the next one. */
+void mf__redis_write_scan(mf_redis *redis, mf_key key, const char *cursor, const mf_scan *scan,
+                          size_t limit);
+void mf__redis_scanned(mf_scan *scan, const mf_value *fields);
 
 /* A string that may be a task's id (tasks.c). */
 bool mf__redis_is_id(const mf_value *value);

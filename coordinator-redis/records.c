@@ -4,6 +4,10 @@
 
 #include "internal.h"
 
+/* A page of a hash: a few at first, then as many as make an answer of about so many bytes, but no
+ * more than so many times the last ones. */
+enum { SCAN_FIRST = 4, SCAN_BYTES = 1 << 20, SCAN_GROWTH = 8 };
+
 static int damaged(mf_redis *redis, const mf_task_record *record, const char *why)
 {
     mf__redis_damage(redis, "task \"%s\": %s", record->id, why);
@@ -190,20 +194,36 @@ bool mf__redis_read_cursor(char out[MF_CURSOR_SIZE], const mf_value *cursor)
     return true;
 }
 
-static void write_cursor(mf_redis *redis, const mf_page_request *request)
+void mf__redis_write_scan(mf_redis *redis, mf_key key, const char *cursor, const mf_scan *scan,
+                          size_t limit)
 {
-    mf__redis_text(redis, request->cursor[0] != '\0' ? request->cursor : "0");
+    size_t count = scan->count != 0 ? scan->count : SCAN_FIRST;
+
+    mf__redis_text(redis, "HSCAN");
+    mf__redis_key(redis, key);
+    mf__redis_text(redis, cursor[0] != '\0' ? cursor : "0");
+    mf__redis_text(redis, "COUNT");
+    mf__redis_number(redis, (int64_t)(count < limit ? count : limit));
+}
+
+void mf__redis_scanned(mf_scan *scan, const mf_value *fields)
+{
+    size_t bytes = 0, count = fields->length / 2;
+
+    for (size_t i = 0; i < fields->length; i++)
+        if (fields->items[i].type == MF_VALUE_STRING)
+            bytes += fields->items[i].length;
+    if (count == 0)
+        return;
+    size_t fit = SCAN_BYTES / (bytes / count + 1), most = SCAN_GROWTH * count;
+    scan->count = fit < 1 ? 1 : fit < most ? fit : most;
 }
 
 static void write_page(mf_redis *redis, mf_request *head)
 {
     const mf_page_request *page = ((const listing *)head)->page;
 
-    mf__redis_text(redis, "HSCAN");
-    mf__redis_key(redis, MF_KEY_TASKS);
-    write_cursor(redis, page);
-    mf__redis_text(redis, "COUNT");
-    mf__redis_number(redis, (int64_t)page->limit);
+    mf__redis_write_scan(redis, MF_KEY_TASKS, page->cursor, &redis->task_scan, page->limit);
 }
 
 static bool make_room(listing *l, const mf_value *fields)
@@ -249,9 +269,12 @@ static void read_page(mf_redis *redis, mf_request *head, const mf_value *answer)
     listing *l = (listing *)head;
 
     if (!mf__value_is_array(answer, 2) || !mf__value_is_array(&answer->items[1], 0) ||
-        !mf__redis_read_cursor(l->page->cursor, &answer->items[0]))
+        !mf__redis_read_cursor(l->page->cursor, &answer->items[0])) {
         mf__redis_misunderstood(redis, head);
-    else if (make_room(l, &answer->items[1]))
+        return;
+    }
+    mf__redis_scanned(&redis->task_scan, &answer->items[1]);
+    if (make_room(l, &answer->items[1]))
         keep_page(redis, l, &answer->items[1]);
     else
         mf_error_set(&head->error, MF_ENOMEM, "redis: out of memory");

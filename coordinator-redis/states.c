@@ -258,11 +258,7 @@ static void write_states(mf_redis *redis, mf_request *head)
 {
     const mf_states_request *request = (const mf_states_request *)head;
 
-    mf__redis_text(redis, "HSCAN");
-    mf__redis_key(redis, MF_KEY_STATE);
-    mf__redis_text(redis, request->cursor[0] != '\0' ? request->cursor : "0");
-    mf__redis_text(redis, "COUNT");
-    mf__redis_number(redis, (int64_t)request->limit);
+    mf__redis_write_scan(redis, MF_KEY_STATE, request->cursor, &redis->state_scan, request->limit);
 }
 
 static void read_states(mf_redis *redis, mf_request *head, const mf_value *answer)
@@ -276,6 +272,7 @@ static void read_states(mf_redis *redis, mf_request *head, const mf_value *answe
         return;
     }
     const mf_value *fields = &answer->items[1];
+    mf__redis_scanned(&redis->state_scan, fields);
     mf_document *documents = mf__redis_room(redis, head, fields->length / 2 + 1, sizeof *documents);
     if (documents == NULL)
         return;

@@ -5,7 +5,8 @@
 -- ARGV: token, epoch, lease in ms, node's name, hint channel, where the id begins in an owner key,
 -- the node's hint channel.
 -- Answer: for each task its properties (granted), nil (gone), 1 (taken), 2 (owner key damaged) or
--- 3 (it was listed as claimable without being a task); then the fence of what was granted; then, for
+-- 3 (it was listed as claimable without being a task) or 4 (not looked at, for the answer is long
+-- enough: ask again); then the fence of what was granted; then, for
 -- tasks that the session held already, pairs of place and fence.
 -- include session.lua
 -- include clock.lua
@@ -30,11 +31,27 @@ local mailed = call('ZCARD', KEYS[8]) > 0
 local aside = call('SCARD', KEYS[9]) > 0 and call('SMISMEMBER', KEYS[9], unpack(ids))
 local later = call('ZCARD', KEYS[10]) > 0 and call('ZMSCORE', KEYS[10], unpack(ids))
 local held = call('SCARD', KEYS[5])
-local answer = call('HMGET', KEYS[3], unpack(ids))
+
+-- Properties, in helpings that are small unless these are, until the answer is long. At least one.
+local longest, short = 1048576, 4096
+local answer, looked, bytes = {}, 0, 0
+while looked < n and bytes < longest do
+    local helping = looked > 0 and bytes < looked * short and 64 or 4
+    local some = call('HMGET', KEYS[3], unpack(ids, looked + 1, math.min(looked + helping, n)))
+    for i = 1, #some do
+        local properties = some[i]
+        answer[looked + i] = properties
+        bytes = bytes + (properties and #properties or 0)
+    end
+    looked = looked + #some
+end
+for i = looked + 1, n do
+    answer[i] = 4
+end
 answer[n + 1] = fence
 
 local granted, last = {}, n + 1
-for i = 1, n do
+for i = 1, looked do
     if answer[i] and aside and aside[i] == 1 then
         answer[i] = 1
     elseif answer[i] and later and later[i] and tonumber(later[i]) > now then

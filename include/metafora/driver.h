@@ -154,7 +154,8 @@ typedef struct mf_held_request {
     size_t count;                  /* out */
 } mf_held_request;
 
-/* claim. Results: MF_OK with fence and properties; MF_ETAKEN; MF_EGONE; MF_EDAMAGED.
+/* claim. Results: MF_OK with fence and properties; MF_ETAKEN; MF_EGONE; MF_EDAMAGED; and, of all
+ * but the first, MF_EUNREACHABLE where the answer would become too long: it is asked for again.
  * release: the task becomes claimable. done: the task, with all that belongs to it, is removed for
  * good. Results of both: MF_OK; MF_ELATE (another owner, or none); MF_EGONE.
  * Whole: MF_ENOSESSION, MF_ESTALE, and the general ones. At most max_batch claims. */

@@ -58,7 +58,7 @@ void mf__claims_remove(claim_list *list, mf_claim *claim)
     claim->next = claim->previous = NULL;
 }
 
-/* The consumer will not be told of this grant. */
+/* The consumer will not be told of this answer. */
 static void put_back(mf_claim *claim, enum claim_state state, claim_list *queue)
 {
     free(claim->properties);
@@ -88,6 +88,10 @@ static void on_granted(mf_coordinator *me, mf_claim *claim, int64_t sent_us)
 
 static void on_claim_answer(mf_coordinator *me, mf_claim *claim, int code, int64_t sent_us)
 {
+    if (code == MF_EUNREACHABLE && !me->claiming_stopped) { /* the broker has not got to it */
+        put_back(claim, CLAIM_WANTED, &me->wanted);
+        return;
+    }
     claim->repeated = false;
     if (code == MF_OK) {
         on_granted(me, claim, sent_us);
