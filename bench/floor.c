@@ -54,12 +54,31 @@ static void load(floor_client *client, const mf_script *script)
     resp_call(client->connection, 3, (const char *[]){"SCRIPT", "LOAD", script->plain.text});
 }
 
-static void begin(floor_client *client, const mf_script *script, size_t keys, size_t arguments)
+static void declare_key(floor_client *client, mf_key_ref ref, const char *request)
 {
+    bool is_of_node = ref.which == MF_PREFIX_NODE || ref.which == MF_PREFIX_COMMANDS;
+    char name[128];
+
+    snprintf(name, sizeof name, KEY("%s%s"), mf__key_name(ref),
+             !ref.is_prefix ? ""
+             : is_of_node   ? node
+                            : request);
+    text(client, name);
+}
+
+/* With the keys that the script declares, but for owner keys; `request` is the token of those that
+ * have one. */
+static void begin(floor_client *client, const mf_script *script, const char *request,
+                  size_t owner_keys, size_t arguments)
+{
+    size_t keys = script->key_count + owner_keys;
+
     resp_begin(client->connection, 3 + keys + arguments);
     text(client, "EVALSHA");
     text(client, script->plain.sha);
     resp_number(client->connection, (long long)keys);
+    for (size_t i = 0; i < script->key_count; i++)
+        declare_key(client, script->keys[i], request);
 }
 
 /* Sends one script call for each batch of tasks, with as many under way as the library has. */
@@ -82,14 +101,10 @@ static void pipeline(floor_client *client, void (*append)(floor_client *, size_t
 
 static void append_submit(floor_client *client, size_t from, size_t to)
 {
-    char submitted[64];
-    snprintf(submitted, sizeof submitted, KEY("submitted:%zu"), from);
-    begin(client, &mf__script_submit, 5, 3 + 2 * (to - from));
-    text(client, submitted);
-    text(client, KEY("tasks"));
-    text(client, KEY("ready"));
-    text(client, KEY("removed"));
-    text(client, KEY("later"));
+    char request[32];
+
+    snprintf(request, sizeof request, "%zu", from);
+    begin(client, &mf__script_submit, request, 0, 3 + 2 * (to - from));
     text(client, hints);
     text(client, "60000");
     resp_number(client->connection, to - from);
@@ -127,34 +142,29 @@ static void submit_all(bench_rig *rig, const rig_tasks *tasks, bench_meter *mete
 
 /* join.lua, then claim.lua */
 
-static void join(floor_client *client)
+static void check_joined(resp_cursor reply, void *arg)
 {
-    load(client, &mf__script_join);
-    resp_cursor reply =
-        resp_call(client->connection, 19,
-                  (const char *[]){"EVALSHA", mf__script_join.plain.sha, "9", KEY("node:floor"),
-                                   KEY("sessions"), KEY("nodes"), KEY("left:floor"), KEY("counts"),
-                                   KEY("fence"), KEY("server"), KEY("outage"), KEY("charged:floor"),
-                                   token, "1", "3600000", "1", node, "0", hints});
+    (void)arg;
     resp_next(&reply);
     if (resp_next_number(&reply) != 1)
         bench_fail("the floor's session cannot join");
 }
 
+static void join(floor_client *client)
+{
+    static const char *const arguments[] = {token, "1", "3600000", "1", node, "0", hints};
+
+    load(client, &mf__script_join);
+    begin(client, &mf__script_join, token, 0, 7);
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        text(client, arguments[i]);
+    resp_exchange(client->connection, 0, check_joined, NULL);
+}
 static void append_claim(floor_client *client, size_t from, size_t to)
 {
     char key[sizeof owner + 16];
-    begin(client, &mf__script_claim, 10 + (to - from), 7);
-    text(client, KEY("node:floor"));
-    text(client, KEY("sessions"));
-    text(client, KEY("tasks"));
-    text(client, KEY("ready"));
-    text(client, KEY("held:0123456789abcdef0123456789abcdef"));
-    text(client, KEY("counts"));
-    text(client, KEY("fence"));
-    text(client, KEY("mail"));
-    text(client, KEY("aside"));
-    text(client, KEY("later"));
+
+    begin(client, &mf__script_claim, token, to - from, 7);
     memcpy(key, owner, sizeof owner);
     for (size_t i = from; i < to; i++) {
         strcpy(key + sizeof owner - 1, client->tasks->specs[i].id);

@@ -38,16 +38,7 @@ static void write_claim(mf_redis *redis, mf_request *head)
     const mf_claims_request *request = (const mf_claims_request *)head;
     const mf_session *session = request->session;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-    mf__redis_key(redis, MF_KEY_FENCE);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_ASIDE);
-    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_keys(redis, head, session->node, session->token);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
@@ -203,14 +194,7 @@ static void write_renew(mf_redis *redis, mf_request *head)
     const mf_session *session = request->session;
     mf_claim *const *claims = request->count > 0 ? request->lease->claims : NULL;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_keys(redis, head, session->node, session->token);
     write_owner_keys(redis, claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
@@ -259,17 +243,7 @@ static void write_ending(mf_redis *redis, mf_request *head)
     const mf_claims_request *request = (const mf_claims_request *)head;
     const mf_session *session = request->session;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key_of(redis, MF_PREFIX_HELD, session->token);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-    mf__redis_key(redis, MF_KEY_REMOVED);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_ASIDE);
-    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_keys(redis, head, session->node, session->token);
     write_owner_keys(redis, request->claims, request->count);
     mf__redis_session(redis, session);
     mf__redis_text(redis, session->node);

@@ -8,8 +8,7 @@ static void write_send(mf_redis *redis, mf_request *head)
 {
     const mf_send_request *request = (const mf_send_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_COMMANDS, request->node);
-    mf__redis_key(redis, MF_KEY_FENCE);
+    mf__redis_keys(redis, head, request->node, NULL);
     mf__parts_add(&redis->parts, request->json, request->length);
     mf__redis_channel_of(redis, request->node);
     mf__redis_number(redis, MF_COMMAND_TTL_MS);
@@ -38,9 +37,7 @@ static void write_receive(mf_redis *redis, mf_request *head)
 {
     const mf_receive_request *request = (const mf_receive_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, request->session->node);
-    mf__redis_key_of(redis, MF_PREFIX_COMMANDS, request->session->node);
-    mf__redis_key(redis, MF_KEY_FENCE);
+    mf__redis_keys(redis, head, request->session->node, NULL);
     mf__redis_session(redis, request->session);
     mf__redis_number(redis, (int64_t)request->acknowledged);
     mf__redis_number(redis, (int64_t)request->limit);

@@ -34,8 +34,7 @@ static void write_owners(mf_redis *redis, mf_request *head)
 {
     const page *p = (const page *)head;
 
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_keys(redis, head, NULL, NULL);
     for (size_t i = 0; i < p->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, p->records[i].id);
     mf__redis_id_start(redis);

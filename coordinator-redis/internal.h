@@ -37,41 +37,6 @@ typedef struct mf_request_list {
     mf_request *first, *last;
 } mf_request_list;
 
-/* Keys without a variable part. */
-typedef enum mf_key {
-    MF_KEY_TASKS,
-    MF_KEY_READY,
-    MF_KEY_REMOVED,
-    MF_KEY_SESSIONS,
-    MF_KEY_NODES,
-    MF_KEY_COUNTS,
-    MF_KEY_FENCE,
-    MF_KEY_SERVER,
-    MF_KEY_LATER,
-    MF_KEY_STATE,
-    MF_KEY_MESSAGES,
-    MF_KEY_MAIL,
-    MF_KEY_CRASHES,
-    MF_KEY_ASIDE,
-    MF_KEY_CONFIRMED,
-    MF_KEY_OUTAGE,
-    MF_KEY_HINTS, /* a channel */
-    MF_KEY_COUNT
-} mf_key;
-
-/* Beginnings of the others. */
-typedef enum mf_prefix {
-    MF_PREFIX_OWNER,
-    MF_PREFIX_NODE,
-    MF_PREFIX_HELD,
-    MF_PREFIX_LEFT,
-    MF_PREFIX_COMMANDS,
-    MF_PREFIX_SUBMITTED,
-    MF_PREFIX_CHARGED,
-    MF_PREFIX_HINTS, /* channels */
-    MF_PREFIX_COUNT
-} mf_prefix;
-
 typedef struct mf_name {
     char *text;
     size_t length;
@@ -211,6 +176,10 @@ void mf__redis_send_moving(void *arg);
 /* The answer is of a form that none of our scripts gives. */
 void mf__redis_misunderstood(mf_redis *redis, mf_request *request);
 
+/* The keys that the request's script declares, but for owner keys, in its order; those with a
+ * variable part are of this node, or of this token. */
+void mf__redis_keys(mf_redis *redis, const mf_request *request, const char *node,
+                    const char *token);
 void mf__redis_key(mf_redis *redis, mf_key key);
 void mf__redis_key_of(mf_redis *redis, mf_prefix prefix, const char *name);
 void mf__redis_key_of_bytes(mf_redis *redis, mf_prefix prefix, const char *name, size_t length);

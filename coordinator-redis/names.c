@@ -21,6 +21,11 @@ static const char *const prefix_names[MF_PREFIX_COUNT] = {
     [MF_PREFIX_CHARGED] = "charged:",   [MF_PREFIX_HINTS] = "hints:",
 };
 
+const char *mf__key_name(mf_key_ref key)
+{
+    return key.is_prefix ? prefix_names[key.which] : key_names[key.which];
+}
+
 /* Channels, unlike keys, are the same in all databases of a server. */
 static bool name(mf_redis *redis, mf_name *out, const char *name_space, const char *what,
                  bool is_channel)

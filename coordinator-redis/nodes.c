@@ -211,18 +211,15 @@ void mf__nodes_listed(mf_redis *redis, char *text)
         start_timer(redis);
 }
 
-static void write_listing(mf_redis *redis, const char *channel)
+static void write_listing(mf_redis *redis, const mf_request *head, const char *channel)
 {
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_NODES);
-    mf__redis_key(redis, MF_KEY_COUNTS);
+    mf__redis_keys(redis, head, NULL, NULL);
     mf__redis_text(redis, channel);
 }
 
 static void write_published(mf_redis *redis, mf_request *head)
 {
-    (void)head;
-    write_listing(redis, redis->keys[MF_KEY_HINTS].text);
+    write_listing(redis, head, redis->keys[MF_KEY_HINTS].text);
 }
 
 /* What was published comes in its place among the hints. */
@@ -293,8 +290,7 @@ void mf__nodes_stop(mf_redis *redis)
 
 static void write_nodes(mf_redis *redis, mf_request *head)
 {
-    (void)head;
-    write_listing(redis, "");
+    write_listing(redis, head, "");
 }
 
 static size_t count_lines(const char *text)

@@ -18,11 +18,7 @@ typedef struct pardon {
 
 static void write_pardon(mf_redis *redis, mf_request *head)
 {
-    mf__redis_key_of(redis, MF_PREFIX_CHARGED, ((const pardon *)head)->token);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_ASIDE);
-    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_keys(redis, head, NULL, ((const pardon *)head)->token);
     mf__redis_channel(redis);
     mf__redis_number(redis, PAGE);
 }

@@ -36,17 +36,7 @@ static void write_reap(mf_redis *redis, mf_request *head)
 {
     const reap *r = (const reap *)head;
 
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key_of(redis, MF_PREFIX_HELD, r->token);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-    mf__redis_key(redis, MF_KEY_NODES);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_ASIDE);
-    mf__redis_key(redis, MF_KEY_LATER);
-    mf__redis_key(redis, MF_KEY_OUTAGE);
-    mf__redis_key_of(redis, MF_PREFIX_CHARGED, r->token);
+    mf__redis_keys(redis, head, NULL, r->token);
     for (size_t i = 0; i < r->count; i++)
         mf__redis_key_of_bytes(redis, MF_PREFIX_OWNER, r->ids[i].text, r->ids[i].length);
     mf__redis_text(redis, r->token);
@@ -204,9 +194,7 @@ static void on_reaped(mf_redis *redis, const mf_error *error, int64_t wait_ms, v
 static void write_lapsed(mf_redis *redis, mf_request *head)
 {
     (void)head;
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_LATER);
-    mf__redis_key(redis, MF_KEY_OUTAGE);
+    mf__redis_keys(redis, head, NULL, NULL);
     mf__redis_number(redis, SESSIONS);
     mf__redis_channel(redis);
     mf__redis_number(redis, TASKS);

@@ -69,8 +69,7 @@ static void write_lookup(mf_redis *redis, mf_request *head)
 {
     const mf_lookup_request *request = (const mf_lookup_request *)head;
 
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_keys(redis, head, NULL, NULL);
     for (size_t i = 0; i < request->id_count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->ids[i]);
     mf__redis_id_start(redis);
@@ -139,8 +138,7 @@ static void write_owners(mf_redis *redis, mf_request *head)
 {
     const listing *l = (const listing *)head;
 
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_CRASHES);
+    mf__redis_keys(redis, head, NULL, NULL);
     for (size_t i = 0; i < l->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, l->records[i].id);
     mf__redis_id_start(redis);

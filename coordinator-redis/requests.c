@@ -58,6 +58,21 @@ void mf__redis_run_finished(void *arg)
 
 /* Writing. */
 
+void mf__redis_keys(mf_redis *redis, const mf_request *request, const char *node, const char *token)
+{
+    const mf_script *script = ((const mf_operation *)request->driver)->script;
+
+    for (size_t i = 0; i < script->key_count; i++) {
+        mf_key_ref key = script->keys[i];
+        if (!key.is_prefix)
+            mf__redis_key(redis, (mf_key)key.which);
+        else if (key.which == MF_PREFIX_NODE || key.which == MF_PREFIX_COMMANDS)
+            mf__redis_key_of(redis, (mf_prefix)key.which, node);
+        else
+            mf__redis_key_of(redis, (mf_prefix)key.which, token);
+    }
+}
+
 void mf__redis_key(mf_redis *redis, mf_key key)
 {
     mf__parts_add(&redis->parts, redis->keys[key].text, redis->keys[key].length);

@@ -16,15 +16,7 @@ static void write_join(mf_redis *redis, mf_request *head)
     const mf_join_request *request = (const mf_join_request *)head;
     const mf_session *session = request->session;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key(redis, MF_KEY_NODES);
-    mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
-    mf__redis_key(redis, MF_KEY_COUNTS);
-    mf__redis_key(redis, MF_KEY_FENCE);
-    mf__redis_key(redis, MF_KEY_SERVER);
-    mf__redis_key(redis, MF_KEY_OUTAGE);
-    mf__redis_key_of(redis, MF_PREFIX_CHARGED, session->token);
+    mf__redis_keys(redis, head, session->node, session->token);
     mf__redis_session(redis, session);
     mf__redis_number(redis, session->lease_ms);
     mf__redis_weight(redis, session->weight);
@@ -82,9 +74,7 @@ static void write_leave(mf_redis *redis, mf_request *head)
 {
     const mf_session *session = ((const mf_session_request *)head)->session;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_SESSIONS);
-    mf__redis_key_of(redis, MF_PREFIX_LEFT, session->token);
+    mf__redis_keys(redis, head, session->node, session->token);
     mf__redis_session(redis, session);
     mf__redis_number(redis, REMEMBER_MS);
 }

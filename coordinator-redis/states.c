@@ -60,11 +60,7 @@ static void write_store(mf_redis *redis, mf_request *head)
     const mf_store_request *request = (const mf_store_request *)head;
     const mf_session *session = request->session;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, session->node);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_STATE);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key(redis, MF_KEY_MAIL);
+    mf__redis_keys(redis, head, session->node, session->token);
     for (size_t i = 0; i < request->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->writes[i].id);
     mf__redis_session(redis, session);
@@ -116,10 +112,7 @@ static void write_mail(mf_redis *redis, mf_request *head)
 {
     const mf_mail_request *request = (const mf_mail_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_NODE, request->session->node);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key_of(redis, MF_PREFIX_HELD, request->session->token);
+    mf__redis_keys(redis, head, request->session->node, request->session->token);
     mf__redis_session(redis, request->session);
     mf__redis_number(redis, (int64_t)request->after);
     mf__redis_number(redis, (int64_t)request->limit);
@@ -189,11 +182,7 @@ static void write_tell(mf_redis *redis, mf_request *head)
 {
     const mf_items_request *request = (const mf_items_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_FENCE);
+    mf__redis_keys(redis, head, NULL, request->token);
     write_owner_keys(redis, request);
     mf__redis_number(redis, REMEMBER_MS);
     mf__redis_id_start(redis);
@@ -206,14 +195,7 @@ static void write_forget(mf_redis *redis, mf_request *head)
 {
     const mf_items_request *request = (const mf_items_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_STATE);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_keys(redis, head, NULL, request->token);
     write_owner_keys(redis, request);
     mf__redis_channel(redis);
     mf__redis_number(redis, REMEMBER_MS);

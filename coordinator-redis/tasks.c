@@ -24,11 +24,7 @@ static void write_submit(mf_redis *redis, mf_request *head)
 {
     const mf_items_request *request = (const mf_items_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_REMOVED);
-    mf__redis_key(redis, MF_KEY_LATER);
+    mf__redis_keys(redis, head, NULL, request->token);
     mf__redis_channel(redis);
     mf__redis_number(redis, REMEMBER_MS);
     mf__redis_number(redis, (int64_t)request->count);
@@ -44,15 +40,7 @@ static void write_remove(mf_redis *redis, mf_request *head)
 {
     const mf_items_request *request = (const mf_items_request *)head;
 
-    mf__redis_key_of(redis, MF_PREFIX_SUBMITTED, request->token);
-    mf__redis_key(redis, MF_KEY_TASKS);
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_REMOVED);
-    mf__redis_key(redis, MF_KEY_LATER);
-    mf__redis_key(redis, MF_KEY_MESSAGES);
-    mf__redis_key(redis, MF_KEY_MAIL);
-    mf__redis_key(redis, MF_KEY_CRASHES);
-    mf__redis_key(redis, MF_KEY_ASIDE);
+    mf__redis_keys(redis, head, NULL, request->token);
     for (size_t i = 0; i < request->count; i++)
         mf__redis_key_of(redis, MF_PREFIX_OWNER, request->items[i].id);
     mf__redis_channel(redis);
@@ -126,9 +114,7 @@ static void write_claimable(mf_redis *redis, mf_request *head)
     const char *cursor = request->cursor;
     size_t score = strcspn(cursor, " ");
 
-    mf__redis_key(redis, MF_KEY_READY);
-    mf__redis_key(redis, MF_KEY_LATER);
-    mf__redis_key(redis, MF_KEY_REMOVED);
+    mf__redis_keys(redis, head, NULL, NULL);
     mf__parts_add(&redis->parts, cursor, score);
     mf__redis_text(redis, cursor[score] != '\0' ? cursor + score + 1 : "");
     mf__redis_number(redis, (int64_t)request->limit);

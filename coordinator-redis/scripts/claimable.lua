@@ -1,11 +1,11 @@
 -- A page of tasks that may be claimed, those that have waited longest first.
--- KEYS: ready, later, removed.
+-- keys: ready later removed
 -- ARGV: score and id of the last task of the page before, empty for the first page; how many.
 -- Answer: ids, then the score of the last one, empty when no page follows, and how many there are on
 -- all pages.
 -- include clock.lua
 local call = redis.call
-local ready, score, id, limit = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local ready, score, id, limit = KEY.ready, ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 -- The place behind the last page. Its last task may be gone, or be back with another score; then a
 -- name that sorts right behind it finds the place.
@@ -33,14 +33,14 @@ end
 
 -- Whether the task waits for its time, or for the end of the claim on the one that was removed.
 local function waits(id)
-    local at = call('ZSCORE', KEYS[2], id) or call('ZSCORE', KEYS[3], id)
+    local at = call('ZSCORE', KEY.later, id) or call('ZSCORE', KEY.removed, id)
     return at and tonumber(at) > now
 end
 
 -- Tasks that wait come last. So do others when the server's clock has gone back since they were
 -- listed: then there are more than those for later.
 local function are_others_behind()
-    return call('ZCOUNT', ready, '(' .. stamp, '+inf') > call('ZCOUNT', KEYS[2], '(' .. stamp, '+inf')
+    return call('ZCOUNT', ready, '(' .. stamp, '+inf') > call('ZCOUNT', KEY.later, '(' .. stamp, '+inf')
 end
 
 local from = place()

@@ -3,12 +3,12 @@
 -- include ending.lua
 if #ids > 0 then
     call('DEL', unpack(keys))
-    call('HDEL', KEYS[2], unpack(ids))
-    call('ZREM', KEYS[3], unpack(ids))
-    call('SREM', KEYS[4], unpack(ids))
-    call('HDEL', KEYS[7], unpack(ids))
-    call('HDEL', KEYS[8], unpack(ids))
-    call('ZREM', KEYS[9], unpack(ids))
+    call('HDEL', KEY.tasks, unpack(ids))
+    call('ZREM', KEY.ready, unpack(ids))
+    call('SREM', KEY.held, unpack(ids))
+    call('HDEL', KEY.crashes, unpack(ids))
+    call('HDEL', KEY.messages, unpack(ids))
+    call('ZREM', KEY.mail, unpack(ids))
 end
-call('HSET', KEYS[5], token, call('SCARD', KEYS[4]))
+call('HSET', KEY.counts, token, call('SCARD', KEY.held))
 return answer

@@ -1,38 +1,51 @@
 -- Included by release and done: which of the tasks are the session's, token and fence.
--- KEYS: node, tasks, ready, held, counts, removed, crashes, messages, mail, aside, later, then an
--- owner key for each task.
+-- keys: node tasks ready held counts removed crashes messages mail aside later owners
 -- ARGV: token, epoch, node's name, hint channel, where the id begins in an owner key, then the
 -- fences as runs: the first place, and the fence from there on.
 -- Answer: for each task that was refused its place and 1 (not the owner) or 2 (task gone).
 -- include session.lua
 -- include clock.lua
+-- include owner.lua
+-- include runs.lua
 -- include lost.lua
-local fixed, run, from = 11, 6, tonumber(ARGV[5])
-local mine, suffix = token .. ' ', ' ' .. ARGV[3]
-call('ZCARD', KEYS[3])
-call('SCARD', KEYS[4])
-local owners = call('MGET', unpack(KEYS, fixed + 1))
-local answer, keys, ids, expected = {}, {}, {}, nil
-local change = tonumber(ARGV[run])
-for i = 1, #KEYS - fixed do
-    local key = KEYS[fixed + i]
-    local id = string.sub(key, from)
-    if i == change then
-        expected = mine .. ARGV[run + 1] .. suffix
-        run = run + 2
-        change = tonumber(ARGV[run])
+
+-- The claim on a removed task is over: one that was submitted anew under the id may be claimed,
+-- at once, or at the time that it was submitted for.
+local function end_removed(key, id)
+    call('DEL', key)
+    call('SREM', KEY.held, id)
+    call('ZREM', KEY.removed, id)
+    local time = call('ZSCORE', KEY.later, id)
+    if call('HEXISTS', KEY.tasks, id) == 0 then
+        return
+    elseif time and tonumber(time) > now then
+        call('ZADD', KEY.ready, time, id)
+    else
+        call('ZADD', KEY.ready, stamp, id)
+        strays[#strays + 1] = id
     end
+end
+
+local from, expected_at = tonumber(ARGV[5]), expected_records(ARGV[3], 6)
+call('ZCARD', KEY.ready)
+call('SCARD', KEY.held)
+local owners = call('MGET', unpack(KEYS, OWNERS + 1))
+local answer, keys, ids = {}, {}, {}
+for i = 1, #KEYS - OWNERS do
+    local key = KEYS[OWNERS + i]
+    local id = string.sub(key, from)
+    local expected = expected_at(i)
     if owners[i] == expected then
         keys[#keys + 1] = key
         ids[#ids + 1] = id
-    elseif expected and owners[i] == 'removed ' .. expected then
-        end_removed(key, id, KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[11])
+    elseif expected and owners[i] == of_removed(expected) then
+        end_removed(key, id)
         answer[#answer + 1] = i
         answer[#answer + 1] = 2
     else
-        local code = lost(id, owners[i], mine, KEYS[2], KEYS[4])
+        local code = lost(id, owners[i])
         answer[#answer + 1] = i
         answer[#answer + 1] = code
     end
 end
-return_strays(KEYS[3], KEYS[10], ARGV[4])
+return_strays(ARGV[4])

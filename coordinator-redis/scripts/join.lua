@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Makes a session known, or known again with a higher epoch.
--- KEYS: node, sessions, nodes, left, counts, fence, server, outage, charged.
+-- keys: node sessions nodes left counts fence server outage charged
 -- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name,
 -- hint channel.
 -- Answer: 1, the ms until the first session lapses, and how many tasks are to be pardoned
@@ -18,22 +18,22 @@ local function raise_fence()
     if not run then
         return
     end
-    local before, last = call('GET', KEYS[7]), tonumber(call('GET', KEYS[6]))
+    local before, last = call('GET', KEY.server), tonumber(call('GET', KEY.fence))
     if before == run then
         return
     end
     local skew, lost = 86400000000, 60000000
     local fence = math.max(last and last + lost or 0, now_us + skew)
     if (before or last) and fence <= 9007199254740991 then
-        call('SET', KEYS[6], string.format('%.0f', fence))
+        call('SET', KEY.fence, string.format('%.0f', fence))
     end
-    call('SET', KEYS[7], run)
+    call('SET', KEY.server, run)
 end
 
 local token, epoch, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local session = call('HMGET', KEYS[1], 'token', 'epoch')
+local session = call('HMGET', KEY.node, 'token', 'epoch')
 local holder, known = session[1], tonumber(session[2])
-local left = tonumber(call('GET', KEYS[4]))
+local left = tonumber(call('GET', KEY.left))
 if left and epoch <= left then
     return redis.error_reply('STALE the session has left since')
 end
@@ -43,18 +43,18 @@ if holder == token then
     end
 elseif holder then
     if ARGV[6] ~= '1' then
-        return { 0, holder, call('PTTL', KEYS[1]) }
+        return { 0, holder, call('PTTL', KEY.node) }
     end
     -- It has ended, not lapsed, but its process has died: see reap.lua.
-    call('ZADD', KEYS[2], 'XX', -1, holder)
+    call('ZADD', KEY.sessions, 'XX', -1, holder)
 end
 raise_fence()
-note_outage(KEYS[2], KEYS[8])
-call('HSET', KEYS[1], 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
-call('PEXPIRE', KEYS[1], lease)
-call('ZADD', KEYS[2], now + lease, token)
+note_outage()
+call('HSET', KEY.node, 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
+call('PEXPIRE', KEY.node, lease)
+call('ZADD', KEY.sessions, now + lease, token)
 local node = ARGV[4] .. ' ' .. ARGV[5]
-call('HSET', KEYS[3], token, node)
-local held = call('HGET', KEYS[5], token) or '0'
+call('HSET', KEY.nodes, token, node)
+local held = call('HGET', KEY.counts, token) or '0'
 call('PUBLISH', ARGV[7], 'joined ' .. token .. '\n' .. token .. ' ' .. held .. ' ' .. node)
-return { 1, math.floor(call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] - now), call('SCARD', KEYS[9]) }
+return { 1, math.floor(call('ZRANGE', KEY.sessions, 0, 0, 'WITHSCORES')[2] - now), call('SCARD', KEY.charged) }

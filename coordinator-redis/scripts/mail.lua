@@ -1,11 +1,11 @@
 -- Messages for tasks that a session holds.
--- KEYS: node, mail, messages, held.
+-- keys: node mail messages held
 -- ARGV: token, epoch, the place after which to read, how many places at most.
 -- Answer: the last place, empty when there was none; 1 when more follow, else 0; then id and
 -- "<number> <message>" of each.
 -- include session.lua
 local limit = tonumber(ARGV[4])
-local page = call('ZRANGE', KEYS[2], '(' .. ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+local page = call('ZRANGE', KEY.mail, '(' .. ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 local count = #page / 2
 if count == 0 then
     return { '', 0 }
@@ -21,13 +21,13 @@ if count == limit then
     while #ids > 0 and page[2 * #ids] == last do
         ids[#ids] = nil
     end
-    for _, id in ipairs(call('ZRANGE', KEYS[2], last, last, 'BYSCORE')) do
+    for _, id in ipairs(call('ZRANGE', KEY.mail, last, last, 'BYSCORE')) do
         ids[#ids + 1] = id
     end
 end
-local answer, held = { last, more }, call('SMISMEMBER', KEYS[4], unpack(ids))
+local answer, held = { last, more }, call('SMISMEMBER', KEY.held, unpack(ids))
 for i = 1, #ids do
-    local message = held[i] == 1 and call('HGET', KEYS[3], ids[i])
+    local message = held[i] == 1 and call('HGET', KEY.messages, ids[i])
     if message then
         answer[#answer + 1] = ids[i]
         answer[#answer + 1] = message

@@ -8,12 +8,12 @@ if #ids > 0 then
         entries[2 * i] = ids[i]
     end
     call('DEL', unpack(keys))
-    call('SREM', KEYS[4], unpack(ids))
-    call('HDEL', KEYS[7], unpack(ids))
-    call('ZADD', KEYS[3], unpack(entries))
+    call('SREM', KEY.held, unpack(ids))
+    call('HDEL', KEY.crashes, unpack(ids))
+    call('ZADD', KEY.ready, unpack(entries))
 end
-local left = call('SCARD', KEYS[4])
-call('HSET', KEYS[5], token, left)
+local left = call('SCARD', KEY.held)
+call('HSET', KEY.counts, token, left)
 if #ids > 0 then
     call('PUBLISH', ARGV[4], 'claimable ' .. token .. ' ' .. left .. '\n' .. table.concat(ids, '\n'))
 end

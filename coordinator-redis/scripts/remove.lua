@@ -2,18 +2,18 @@
 -- Removes tasks, running or not. An owner finds out by the hint, or when it renews.
 -- A claim stays in force, marked as that of a removed task, until it is released or its lease ends,
 -- so that a task submitted anew under the id does not run beside the old one's handler.
--- KEYS: submitted, tasks, ready, removed, later, messages, mail, crashes, aside, then an owner key
--- for each task.
+-- keys: submitted tasks ready removed later messages mail crashes aside owners
 -- ARGV: hint channel, how long to remember the answer in ms, where the id begins in an owner key.
 -- Answer: as of submit.lua, 1 (removed) or 0 (no such task).
 -- include clock.lua
 local call = redis.call
-local answer = call('GET', KEYS[1])
+-- include owner.lua
+local answer = call('GET', KEY.submitted)
 if answer then
     return answer
 end
-call('ZCARD', KEYS[3])
-local fixed, from = 9, tonumber(ARGV[3])
+call('ZCARD', KEY.ready)
+local from = tonumber(ARGV[3])
 local results, ids = {}, {}
 
 local function mark(key, id)
@@ -21,17 +21,15 @@ local function mark(key, id)
     if left < 0 or type(owner) == 'table' then
         call('DEL', key) -- no claim, or none that would end
     else
-        if string.sub(owner, 1, 8) ~= 'removed ' then
-            call('SET', key, 'removed ' .. owner, 'KEEPTTL')
-        end
-        call('ZADD', KEYS[4], now + left, id)
+        call('SET', key, of_removed(unmarked(owner)), 'KEEPTTL')
+        call('ZADD', KEY.removed, now + left, id)
     end
 end
 
-call('ZREMRANGEBYSCORE', KEYS[4], '-inf', stamp)
-for i = fixed + 1, #KEYS do
+call('ZREMRANGEBYSCORE', KEY.removed, '-inf', stamp)
+for i = OWNERS + 1, #KEYS do
     local id = string.sub(KEYS[i], from)
-    local removed = call('HDEL', KEYS[2], id)
+    local removed = call('HDEL', KEY.tasks, id)
     results[#results + 1] = removed
     if removed == 1 then
         ids[#ids + 1] = id
@@ -40,13 +38,13 @@ for i = fixed + 1, #KEYS do
 end
 answer = table.concat(results)
 if #ids > 0 then
-    call('ZREM', KEYS[3], unpack(ids))
-    call('ZREM', KEYS[5], unpack(ids))
-    call('HDEL', KEYS[6], unpack(ids))
-    call('ZREM', KEYS[7], unpack(ids))
-    call('HDEL', KEYS[8], unpack(ids))
-    call('SREM', KEYS[9], unpack(ids))
+    call('ZREM', KEY.ready, unpack(ids))
+    call('ZREM', KEY.later, unpack(ids))
+    call('HDEL', KEY.messages, unpack(ids))
+    call('ZREM', KEY.mail, unpack(ids))
+    call('HDEL', KEY.crashes, unpack(ids))
+    call('SREM', KEY.aside, unpack(ids))
     call('PUBLISH', ARGV[1], 'removed -\n' .. table.concat(ids, '\n'))
 end
-call('SET', KEYS[1], answer, 'PX', ARGV[2])
+call('SET', KEY.submitted, answer, 'PX', ARGV[2])
 return answer

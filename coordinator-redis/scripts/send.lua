@@ -1,20 +1,20 @@
 #!lua flags=allow-oom
 -- Stores a command for a node. Its sequence number comes from the fence counter, so that it rises
 -- even after all earlier commands are gone.
--- KEYS: commands, fence.
+-- keys: commands fence
 -- ARGV: command, the node's hint channel, how long to keep it in ms.
 -- Answer: 1.
 -- include clock.lua
 local call = redis.call
-local sequence = math.max((tonumber(call('GET', KEYS[2])) or 0) + 1, now_us)
+local sequence = math.max((tonumber(call('GET', KEY.fence)) or 0) + 1, now_us)
 if sequence > 9007199254740991 then
     return redis.error_reply('DAMAGED the fence counter is out of range')
 end
 sequence = string.format('%.0f', sequence)
-call('ZCARD', KEYS[1])
-call('SET', KEYS[2], sequence)
-call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_us - ARGV[3] * 1000)
-call('ZADD', KEYS[1], sequence, sequence .. ' ' .. ARGV[1])
-call('PEXPIRE', KEYS[1], ARGV[3])
+call('ZCARD', KEY.commands)
+call('SET', KEY.fence, sequence)
+call('ZREMRANGEBYSCORE', KEY.commands, '-inf', now_us - ARGV[3] * 1000)
+call('ZADD', KEY.commands, sequence, sequence .. ' ' .. ARGV[1])
+call('PEXPIRE', KEY.commands, ARGV[3])
 call('PUBLISH', ARGV[2], 'command -')
 return 1

@@ -1,8 +1,7 @@
--- Included first by the scripts of a session. KEYS[1] is the key of its node; ARGV[1] the token,
--- ARGV[2] the epoch. A request of an older epoch was overtaken by a later join and is refused.
+-- Included first by the scripts of a session. ARGV[1] is the token, ARGV[2] the epoch. A request of an older epoch was overtaken by a later join and is refused.
 local call = redis.call
 local token = ARGV[1]
-local session = call('HMGET', KEYS[1], 'token', 'epoch')
+local session = call('HMGET', KEY.node, 'token', 'epoch')
 local known = tonumber(session[2])
 local epoch = tonumber(ARGV[2])
 if session[1] ~= token or not known or epoch > known then

@@ -1,17 +1,17 @@
 -- Stores new tasks.
--- KEYS: submitted, tasks, ready, removed, later.
+-- keys: submitted tasks ready removed later
 -- ARGV: hint channel, how long to remember the answer in ms, how many tasks, then id and properties
 -- of each, then for those that are not to be claimed at once pairs of place and ms until then.
 -- Answer: a character for each task, 1 (stored) or 0 (there was one of that id). The answer is kept
 -- under the request's token, so that a repeated request gets it again.
 -- include clock.lua
 local call = redis.call
-local answer = call('GET', KEYS[1])
+local answer = call('GET', KEY.submitted)
 if answer then
     return answer
 end
-call('ZCARD', KEYS[3])
-local some_removed = call('ZCARD', KEYS[4]) > 0
+call('ZCARD', KEY.ready)
+local some_removed = call('ZCARD', KEY.removed) > 0
 local results, ids, entries, later = {}, {}, {}, {}
 local n, delays, soonest = tonumber(ARGV[3]), {}, nil
 for i = 4 + 2 * n, #ARGV, 2 do
@@ -20,10 +20,10 @@ end
 for place = 1, n do
     local i = 2 + 2 * place
     local id = ARGV[i]
-    local stored = call('HSETNX', KEYS[2], id, ARGV[i + 1])
+    local stored = call('HSETNX', KEY.tasks, id, ARGV[i + 1])
     results[#results + 1] = stored
     if stored == 1 then
-        local over = some_removed and call('ZSCORE', KEYS[4], id)
+        local over = some_removed and call('ZSCORE', KEY.removed, id)
         local from, delay = stamp, delays[place]
         if delay then
             from = string.format('%.0f', now + delay)
@@ -41,12 +41,12 @@ for place = 1, n do
     end
 end
 answer = table.concat(results)
-call('SET', KEYS[1], answer, 'PX', ARGV[2])
+call('SET', KEY.submitted, answer, 'PX', ARGV[2])
 if #entries > 0 then
-    call('ZADD', KEYS[3], unpack(entries))
+    call('ZADD', KEY.ready, unpack(entries))
 end
 if #later > 0 then
-    call('ZADD', KEYS[5], unpack(later))
+    call('ZADD', KEY.later, unpack(later))
     call('PUBLISH', ARGV[1], 'later -\n' .. string.format('%.0f', soonest))
 end
 if #ids > 0 then

@@ -1,35 +1,36 @@
 -- Stores a message for each of some tasks, in place of one that was not read, and hints the owners'
 -- nodes. A message's number, which is its place in the order of all of them too, comes from the fence
 -- counter.
--- KEYS: submitted, tasks, messages, mail, fence, then an owner key for each task.
+-- keys: submitted tasks messages mail fence owners
 -- ARGV: how long to remember the answer in ms, where the id begins in an owner key, beginning of the
 -- nodes' hint channels, then a message for each task.
 -- Answer: as of submit.lua, 1 (stored) or 0 (no such task).
 -- include clock.lua
 local call = redis.call
-local answer = call('GET', KEYS[1])
+-- include owner.lua
+local answer = call('GET', KEY.submitted)
 if answer then
     return answer
 end
-local fixed, from = 5, tonumber(ARGV[2])
-local number = math.max((tonumber(call('GET', KEYS[5])) or 0) + 1, now_us)
+local from = tonumber(ARGV[2])
+local number = math.max((tonumber(call('GET', KEY.fence)) or 0) + 1, now_us)
 if number > 9007199254740991 then
     return redis.error_reply('DAMAGED the fence counter is out of range')
 end
 number = string.format('%.0f', number)
-call('HLEN', KEYS[3])
-call('ZCARD', KEYS[4])
-call('SET', KEYS[5], number)
+call('HLEN', KEY.messages)
+call('ZCARD', KEY.mail)
+call('SET', KEY.fence, number)
 local results, nodes = {}, {}
-for i = 1, #KEYS - fixed do
-    local key = KEYS[fixed + i]
+for i = 1, #KEYS - OWNERS do
+    local key = KEYS[OWNERS + i]
     local id = string.sub(key, from)
-    results[i] = call('HEXISTS', KEYS[2], id)
+    results[i] = call('HEXISTS', KEY.tasks, id)
     if results[i] == 1 then
-        call('HSET', KEYS[3], id, number .. ' ' .. ARGV[3 + i])
-        call('ZADD', KEYS[4], number, id)
+        call('HSET', KEY.messages, id, number .. ' ' .. ARGV[3 + i])
+        call('ZADD', KEY.mail, number, id)
         local owner = redis.pcall('GET', key)
-        local node = type(owner) == 'string' and string.match(owner, '^%x+ %d+ (.*)$')
+        local node = type(owner) == 'string' and node_in(owner)
         if node then
             nodes[node] = true
         end
@@ -39,5 +40,5 @@ for node in pairs(nodes) do
     call('PUBLISH', ARGV[3] .. node, 'mail -')
 end
 answer = table.concat(results)
-call('SET', KEYS[1], answer, 'PX', ARGV[1])
+call('SET', KEY.submitted, answer, 'PX', ARGV[1])
 return answer
