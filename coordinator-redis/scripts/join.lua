@@ -22,8 +22,13 @@ local function raise_fence()
     if before == run then
         return
     end
-    local skew, lost = 86400000000, 60000000
-    local fence = math.max(last and last + lost or 0, now_us + skew)
+    -- Where the clocks agree, time alone decides: a server that never heard of the raise before, in
+    -- whose time fences were given as well, is beyond it all the same.
+    local skew, soon, lost = 86400000000, 1000000, 60000000
+    local fence = now_us + skew
+    if last and last + soon > fence then
+        fence = last + lost
+    end
     if (before or last) and fence <= 9007199254740991 then
         call('SET', KEY.fence, string.format('%.0f', fence))
     end

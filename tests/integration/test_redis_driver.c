@@ -160,6 +160,37 @@ static void test_fences_of_a_slow_server(void **state)
     assert_true(claim.fence == first + 1);
 }
 
+static uint64_t fence_after_takeover(fixture *f, const char *server)
+{
+    mf_claim claim = {.id = "x"};
+
+    redis_server_do(f->server, "SET {t}:server %s", server);
+    f->session_b.epoch++;
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+    assert_int_equal(driver_release(&f->b, &f->session_b, &claim), MF_OK);
+    return claim.fence;
+}
+
+/* Two takeovers, of which the second server knows nothing of the first one's time: its fences are
+ * higher all the same. */
+static void test_fences_of_a_lost_time(void **state)
+{
+    fixture *f = *state;
+    char known[32];
+
+    assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    fence_after_takeover(f, "0123456789abcdef");
+    redisReply *reply = redis_server_command(f->server, "GET {t}:fence");
+    snprintf(known, sizeof known, "%s", reply->str);
+    freeReplyObject(reply);
+    driver_run_ms(&f->b, 1500); /* as long as a takeover takes at least */
+    uint64_t first = fence_after_takeover(f, "0123456789abcdef");
+    redis_server_do(f->server, "SET {t}:fence %s", known);
+    driver_run_ms(&f->b, 100);
+    assert_true(fence_after_takeover(f, "0123456789abcdef") > first);
+}
+
 /* A claim by its owner is answered with the old fence and a new lease. */
 static void test_claim_again(void **state)
 {
@@ -674,6 +705,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_layout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fence_counter_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fences_of_a_slow_server, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fences_of_a_lost_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_went_back, setup, teardown),
