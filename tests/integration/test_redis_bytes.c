@@ -24,6 +24,7 @@ static int set_up(void **state)
     redis_link_setup(state);
     f = *state;
     redis_link_start(f, NULL, NULL);
+    f->session.lease_ms = 600000; /* however long it takes to fill the server */
     redis_link_join(f, f->server->url);
     driver_submit_many(&f->handle, "t", TASKS);
     char *json = malloc(BYTES + 1);

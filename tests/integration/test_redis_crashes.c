@@ -14,7 +14,7 @@
 
 #include "redis_link.h"
 
-enum { SHORT_MS = 400, LONG_MS = 15000, MANY = 600 };
+enum { SHORT_MS = 2000, LONG_MS = 120000, MANY = 600 };
 
 /* Two nodes on a server. */
 typedef struct fixture {
