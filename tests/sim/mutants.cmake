@@ -96,9 +96,6 @@ mutant(embedded/claims.c
   "    if (task->owner == NULL) {\n        task->fence = next_fence(space, now_us);\n"
   "    if (task->owner == NULL) {\n        if (mutation_in_force != MUTATION_FENCE_STAYS || task->fence == 0)\n            task->fence = next_fence(space, now_us);\n")
 mutant(embedded/claims.c
-  "task->owner == session && task->fence == claim->fence;"
-  "task->owner == session && (task->fence == claim->fence || mutation_in_force == MUTATION_SESSION_IS_FENCE);")
-mutant(embedded/claims.c
   "    int64_t expires_us = now_us + request->session->lease_ms * 1000;\n"
   "    int64_t expires_us = now_us + request->session->lease_ms * (mutation_in_force == MUTATION_LEASE_TOO_SHORT ? 900 : 1000);\n")
 mutant(embedded/sessions.c

@@ -46,7 +46,6 @@
     X(COMMANDS_READ_AGAIN, "commands-read-again", "commands that were read are read again")        \
     X(DONE_GIVES_BACK, "done-gives-back", "the broker takes done for a release")                   \
     X(FENCE_STAYS, "fence-stays", "the broker grants a task twice with one fence")                 \
-    X(SESSION_IS_FENCE, "session-is-fence", "the broker looks only at the session of an ending")   \
     X(LEASE_TOO_SHORT, "lease-too-short", "the broker's leases end a tenth too early")             \
     X(NAME_NOT_REFUSED, "name-not-refused", "each join takes the name, with or without takeover")
 
