@@ -106,6 +106,19 @@ static end_queue *end_queue_of(mf_coordinator *me, const mf_claim *claim)
     return claim->outcome == MF_DONE ? &me->finishing : &me->releasing;
 }
 
+/* An ending that the broker would refuse as late is answered here; so is, while draining, one whose
+ * lease is over and that cannot be told, since the broker is gone or refuses it. Else it is told
+ * when the broker takes it, however late: to one that has kept the session, and with it the claim,
+ * nobody else would make the task claimable again. */
+static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
+{
+    if (claim->life == CLAIM_LOST || !me->claiming_stopped)
+        return claim->life == CLAIM_LOST;
+    if (claim->refused)
+        return claim->life >= CLAIM_OVER || claim->lease == NULL;
+    return !mf__session_is_joined(me) && (claim->life >= CLAIM_REMOVED || claim->lease == NULL);
+}
+
 /* Answered with the next pump, since no driver has anything to do with it. In no list. */
 static void forfeit(mf_coordinator *me, mf_claim *claim)
 {
@@ -134,7 +147,7 @@ static void on_end_refused(mf_coordinator *me, mf_claim *claim, int code)
         mf_log(me->loop, MF_LOG_ERROR, "coordinator", "task %s: its ending is refused: %s",
                claim->id, mf_strerror(code));
     claim->refused = true;
-    if (claim->life >= CLAIM_OVER || claim->lease == NULL) {
+    if (is_forfeited(me, claim)) {
         forfeit(me, claim);
         return;
     }
@@ -180,15 +193,6 @@ static void on_answer(batch *b, mf_claim *claim, int code)
         on_claim_answer(b->coordinator, claim, code, b->request.request.sent_us);
     else
         on_end_answer(b->coordinator, claim, code);
-}
-
-/* An ending that the broker would refuse is answered here; so is, while draining, one that waits
- * for a broker that is gone until after the lease. Else it is told when the broker is back: in one
- * that has kept the session, nobody else would make the task claimable again. */
-static bool is_forfeited(const mf_coordinator *me, const mf_claim *claim)
-{
-    return claim->life == CLAIM_LOST || (me->claiming_stopped && !mf__session_is_joined(me) &&
-                                         (claim->life >= CLAIM_REMOVED || claim->lease == NULL));
 }
 
 static void ask_again(batch *b, int code)
@@ -309,6 +313,8 @@ static void sweep_if_wanted(mf_coordinator *me)
     me->sweep = false;
     sweep(me, &me->finishing.waiting);
     sweep(me, &me->releasing.waiting);
+    sweep(me, &me->finishing.refused);
+    sweep(me, &me->releasing.refused);
 }
 
 void mf__batch_cut_off(mf_coordinator *me)
@@ -322,7 +328,7 @@ void mf__batch_lease_over(mf_coordinator *me, mf_claim *claim)
     end_queue *queue = end_queue_of(me, claim);
     bool refused = claim->state == CLAIM_REFUSED;
 
-    if (!refused && !(claim->state == CLAIM_ENDING && is_forfeited(me, claim)))
+    if (!is_forfeited(me, claim) || !(refused || claim->state == CLAIM_ENDING))
         return;
     mf__claims_remove(refused ? &queue->refused : &queue->waiting, claim);
     forfeit(me, claim);

@@ -121,8 +121,32 @@ static void refusals_begin_anew(void **state)
     assert_int_equal(s->actors[1].ended, MF_OK);
 }
 
-/* A refused ending whose lease ends is answered. */
-static void refused_until_the_lease_ends(void **state)
+/* What is refused until after its lease, with all renewals, is asked again all the same: a broker
+ * that has kept the claim takes it then, and nobody else would run the task. */
+static void refused_beyond_the_lease(void **state)
+{
+    stage *s = *state;
+
+    stage_hold(s, 0, 2);
+    rule(s, RENEW, (script_rule){.code = MF_EREFUSED});
+    rule(s, DONE, (script_rule){.code = MF_EREFUSED});
+    rule(s, RELEASE, (script_rule){.code = MF_EREFUSED});
+    stage_end(s, 0, MF_DONE);
+    stage_end(s, 1, MF_RELEASE);
+    stage_run_us(s, LEASE_US + 30000000);
+    assert_int_equal(s->actors[0].endings + s->actors[1].endings, 0);
+    assert_true(mf_loop_now_us(s->loop) > s->actors[0].claim.deadline_us);
+    rule(s, DONE, (script_rule){0});
+    rule(s, RELEASE, (script_rule){0});
+    stage_run_ms(s, 3000);
+    assert_int_equal(s->actors[0].ended, MF_OK);
+    assert_int_equal(s->actors[1].ended, MF_OK);
+    stage_run_ms(s, 30000);
+    assert_int_equal(s->actors[0].endings + s->actors[1].endings, 2);
+}
+
+/* A drain does not wait for it, whether it begins before the lease is over or after. */
+static void refused_until_a_drain(void **state)
 {
     stage *s = *state;
 
@@ -130,9 +154,10 @@ static void refused_until_the_lease_ends(void **state)
     rule(s, RENEW, (script_rule){.held = true});
     rule(s, DONE, (script_rule){.code = MF_EREFUSED});
     stage_end(s, 0, MF_DONE);
-    stage_run_us(s, LEASE_US - stage_margin_us(s) - 2000);
+    stage_run_us(s, LEASE_US + 30000000);
     assert_int_equal(s->actors[0].endings, 0);
-    stage_run_ms(s, 3);
+    mf__coordinator_stop_claiming(s->coordinator);
+    stage_run_ms(s, 1);
     script_answer(s->broker, RENEW, MF_EUNKNOWN);
     assert_int_equal(s->actors[0].ended, MF_EREFUSED);
     stage_run_ms(s, 30000);
@@ -434,7 +459,8 @@ int main(void)
         TEST(claims_not_granted),
         TEST(refused_endings),
         TEST(refusals_begin_anew),
-        TEST(refused_until_the_lease_ends),
+        TEST(refused_beyond_the_lease),
+        TEST(refused_until_a_drain),
         TEST(refused_in_a_drain),
         TEST(repeated_endings),
         TEST(claims_asked_again),
