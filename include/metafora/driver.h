@@ -226,6 +226,7 @@ typedef struct mf_send_request {
     const char *node;
     const char *json;
     size_t length;
+    const char *migration; /* the one whose mark does not stop this command; NULL: any mark does */
 } mf_send_request;
 
 typedef struct mf_command_record {
@@ -325,6 +326,101 @@ typedef struct mf_describe_request {
     const char *text; /* out, valid during done() */
 } mf_describe_request;
 
+/* Migration between brokers (src/migrate). At every instant a task is recorded in at least one
+ * broker, and claimable in at most one. The driver gives the steps, the core decides on them.
+ *
+ * A hold is an owner's record without expiry that names a migration, not a session: nobody else may
+ * claim the task, whatever becomes of the migrator, and claim, forget and reap respect it as they
+ * do a live owner. Its fence is higher than all fences of the task before. All five operations are
+ * requests of a session, and harmless when they are repeated by the same migration, also under
+ * another session.
+ *
+ * hold: takes a task that has no owner, also one that is not to be claimed yet or was set aside.
+ * MF_OK: the hold is the migration's, and all that is known of the task is given out; MF_ETAKEN: it
+ * has an owner, or another migration holds it; MF_EGONE: no such task; MF_EDAMAGED.
+ * copy: stores a task under a hold of that fence, in place of one that the migration has stored
+ * there before; no later fence of this broker is lower. MF_EEXISTS: there is a task of the id that
+ * the migration does not hold; MF_ETAKEN: a claim on a removed task of the id is still in force.
+ * drop: removes the held task with all that belongs to it, its state included, and leaves a note in
+ * place of the hold (MF_HOLD_DROPPED). MF_ELATE: the hold is not this one; MF_EGONE: the task was
+ * removed by someone who does not know of holds; MF_ESTALE: a message came that was not copied.
+ * free: ends the hold, and the task can be claimed from now on, or from when it could be; of a task
+ * that was dropped, forgets the note. MF_EGONE: there is neither hold nor note.
+ *
+ * An `orphan` in copy and drop is the state of a task that is gone: copy stores it where there is
+ * neither a task of that id nor another state (MF_EEXISTS), drop removes it where there is no task
+ * (MF_EEXISTS).
+ *
+ * holds: all holds and notes, in pages as `tasks` is; id, fence, stage and migration of each. */
+/* Whose tasks held ones are shown as, and the name of the migrator's session: so two migrators of
+ * one namespace cannot be at work at once (G8). */
+#define MF_HOLD_NODE "_migration"
+
+typedef enum mf_hold_stage {
+    MF_HOLD_HELD = 1,
+    MF_HOLD_DROPPED = 2 /* there is no task any more */
+} mf_hold_stage;
+
+typedef struct mf_hold {
+    const char *id;
+    uint64_t fence; /* out of hold and holds; of copy, drop and free the hold's */
+    /* Out of hold, the driver's, valid during done(); into copy. NULL: there is none. */
+    const char *properties, *state, *message;
+    uint64_t message_number; /* out of hold; into drop: the message that was copied, 0: none,
+                              * UINT64_MAX: any will do */
+    int64_t delay_us;        /* until it may be claimed; 0: at once */
+    unsigned crashes;
+    bool set_aside;
+    bool orphan; /* into copy and drop: a state without a task */
+    int result;  /* out */
+
+    mf_hold_stage stage;   /* out of holds */
+    const char *migration; /* likewise */
+} mf_hold;
+
+typedef struct mf_holds_request {
+    mf_request request;
+    mf_session *session;
+    const char *migration; /* its token */
+    mf_hold *holds;
+    size_t count; /* at most max_batch */
+} mf_holds_request;
+
+typedef struct mf_holds_page_request {
+    mf_request request;
+    size_t limit;
+    char cursor[MF_CURSOR_SIZE]; /* in and out */
+    const mf_hold *holds;        /* out, valid during done() */
+    size_t count;                /* out */
+} mf_holds_page_request;
+
+/* What says of a namespace that its tasks move, or have moved, to another broker. From
+ * MF_MARK_MOVING on submit, tell and send fail there with MF_EMOVED as a whole, the URL in the
+ * text, and remove and forget give MF_EMOVED for each task that is not there, or held: what is not
+ * there may have moved. Claims, endings and states of what still runs go on. */
+typedef enum mf_mark_phase {
+    MF_MARK_NONE,
+    MF_MARK_PART,   /* some of the tasks move: nothing is refused */
+    MF_MARK_MOVING, /* they move, all of them */
+    MF_MARK_MOVED   /* and have */
+} mf_mark_phase;
+
+#define MF_MARK_URL_SIZE 512
+typedef struct mf_mark {
+    mf_mark_phase phase;
+    char migration[33];         /* the token of the one that has put it */
+    char url[MF_MARK_URL_SIZE]; /* where to; without a password */
+} mf_mark;
+
+/* mark: puts the mark, or takes it away (MF_MARK_NONE). MF_EEXISTS, and nothing is changed: one of
+ * another migration that has not come to MF_MARK_MOVED is there. moved: reads it; `session` is not
+ * used. */
+typedef struct mf_mark_request {
+    mf_request request;
+    mf_session *session;
+    mf_mark mark; /* in of mark; out of both: what is there now */
+} mf_mark_request;
+
 /* What a driver tells without being asked. Hints may be lost or come twice; `resync` says that some
  * may have been lost. Called on the loop thread, never from inside a slot. Strings are borrowed.
  * One whose `claimable` is NULL wants no hints: it is told of the link only, and all else is NULL.
@@ -404,6 +500,15 @@ typedef struct mf_broker_operations {
     void (*held)(mf_broker *broker, mf_held_request *request);
     /* May be NULL. */
     void (*describe)(mf_broker *broker, mf_describe_request *request);
+
+    /* All or none. */
+    void (*hold)(mf_broker *broker, mf_holds_request *request);
+    void (*copy)(mf_broker *broker, mf_holds_request *request);
+    void (*drop)(mf_broker *broker, mf_holds_request *request);
+    void (*free)(mf_broker *broker, mf_holds_request *request);
+    void (*holds)(mf_broker *broker, mf_holds_page_request *request);
+    void (*mark)(mf_broker *broker, mf_mark_request *request);
+    void (*moved)(mf_broker *broker, mf_mark_request *request);
 } mf_broker_operations;
 
 /* The head of every driver's handle; the driver fills it in `open`. */

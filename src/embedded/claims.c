@@ -139,7 +139,7 @@ void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_
         task->crashes = 0;
 }
 
-static uint64_t next_fence(mf_space *space, int64_t now_us)
+uint64_t mf__space_next_fence(mf_space *space, int64_t now_us)
 {
     uint64_t clock = (uint64_t)(now_us + space->fence_offset_us);
     space->last_fence = clock > space->last_fence ? clock : space->last_fence + 1;
@@ -153,13 +153,13 @@ static int claim_one(mf_space *space, mf_stored_session *session, mf_claim *clai
     if (task == NULL)
         return MF_EGONE;
     if (task->owner != NULL ? task->owner != session || task->waiting
-                            : task->delayed || task->set_aside)
+                            : task->delayed || task->set_aside || task->held)
         return MF_ETAKEN;
     char *properties = NULL;
     if (task->properties != NULL && (properties = strdup(task->properties)) == NULL)
         return MF_ENOMEM;
     if (task->owner == NULL) {
-        task->fence = next_fence(space, now_us);
+        task->fence = mf__space_next_fence(space, now_us);
         mf__roster_remove(&space->claimable, task);
         mf__space_announce(space, MF_NEWS_TAKEN, task->id);
     }

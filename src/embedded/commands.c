@@ -66,6 +66,9 @@ void mf__space_clear_commands(mf_space *space)
 
 int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us)
 {
+    if (mf__space_is_moving(space) &&
+        (request->migration == NULL || strcmp(request->migration, space->mark.migration) != 0))
+        return mf__space_refuse_moved(space, &request->request);
     expire(space, now_us);
     mf_stored_command *command = malloc(sizeof *command + request->length + 1);
     mf_command_queue *queue = command != NULL ? find_or_add(space, request->node) : NULL;

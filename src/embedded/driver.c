@@ -113,6 +113,13 @@ SLOT(tell_tasks, mf_items_request, MF_TELL)
 SLOT(forget, mf_items_request, MF_FORGET)
 SLOT(states, mf_states_request, MF_LIST_STATES)
 SLOT(held, mf_held_request, MF_LIST_HELD)
+SLOT(hold, mf_holds_request, MF_TAKE_HOLDS)
+SLOT(copy, mf_holds_request, MF_COPY)
+SLOT(drop, mf_holds_request, MF_DROP_HELD)
+SLOT(free_holds, mf_holds_request, MF_FREE_HOLDS)
+SLOT(holds, mf_holds_page_request, MF_LIST_HOLDS)
+SLOT(mark, mf_mark_request, MF_SET_MARK)
+SLOT(moved, mf_mark_request, MF_READ_MARK)
 
 /* Watchers. */
 
@@ -326,6 +333,13 @@ static const mf_broker_operations operations = {
     .forget = forget,
     .states = states,
     .held = held,
+    .hold = hold,
+    .copy = copy,
+    .drop = drop,
+    .free = free_holds,
+    .holds = holds,
+    .mark = mark,
+    .moved = moved,
 };
 
 static void init(mf_embedded *me, mf_loop *loop)

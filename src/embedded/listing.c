@@ -13,7 +13,10 @@ static void fill_record(mf_task_record *record, const mf_stored_task *task)
                                .properties = task->properties,
                                .crashes = task->crashes,
                                .set_aside = task->set_aside};
-    if (task->owner != NULL && !task->waiting) {
+    if (task->held) {
+        record->owner = MF_HOLD_NODE;
+        record->fence = task->fence;
+    } else if (task->owner != NULL && !task->waiting) {
         record->owner = task->owner->node;
         record->fence = task->fence;
     }

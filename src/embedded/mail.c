@@ -46,23 +46,30 @@ void mf__mail_move_up(mf_space *space, mf_stored_task *task)
     mf__space_announce(space, MF_NEWS_MAIL, task->owner->node);
 }
 
-static int tell_one(mf_space *space, const mf_item *item, int64_t now_us)
+int mf__mail_store(mf_space *space, mf_stored_task *task, const char *json)
 {
-    mf_stored_task *task = mf__space_find(space, item->id);
-    size_t length = strlen(item->properties);
-
-    (void)now_us;
-    if (task == NULL)
-        return MF_EGONE;
+    size_t length = strlen(json);
     mf_stored_message *message = malloc(sizeof *message + length + 1);
     if (message == NULL)
         return MF_ENOMEM;
     mf__mail_drop(space, task);
     *message = (mf_stored_message){.task = task, .length = length};
-    memcpy(message->json, item->properties, length + 1);
+    memcpy(message->json, json, length + 1);
     append(space, message);
     message->number = message->place;
     task->message = message;
+    return MF_OK;
+}
+
+static int tell_one(mf_space *space, const mf_item *item, int64_t now_us)
+{
+    mf_stored_task *task = mf__space_find(space, item->id);
+
+    (void)now_us;
+    if (task == NULL)
+        return MF_EGONE;
+    if (mf__mail_store(space, task, item->properties) != MF_OK)
+        return MF_ENOMEM;
     if (task->owner != NULL && !task->waiting)
         mf__space_announce(space, MF_NEWS_MAIL, task->owner->node);
     return MF_OK;
@@ -70,7 +77,7 @@ static int tell_one(mf_space *space, const mf_item *item, int64_t now_us)
 
 int mf__space_tell(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return mf__space_apply_once(space, request, now_us, tell_one);
+    return mf__space_apply_once(space, request, now_us, true, tell_one);
 }
 
 /* The first message behind the place; new ones are few, so it is looked for from the end. */

@@ -69,6 +69,7 @@ void mf__space_clear(mf_space *space)
         free(remembered);
     }
     clear_sessions(space);
+    mf__space_clear_holds(space);
     mf__space_clear_commands(space);
     mf__roster_clear(&space->all);
     mf__roster_clear(&space->claimable);

@@ -27,6 +27,7 @@
 
 typedef struct mf_stored_session mf_stored_session;
 typedef struct mf_stored_message mf_stored_message;
+typedef struct mf_stored_hold mf_stored_hold;
 
 typedef struct mf_stored_task {
     mf__id_link link;                       /* in space->tasks */
@@ -42,6 +43,7 @@ typedef struct mf_stored_task {
     bool waiting; /* submitted anew while the owner's claim, on the removed one, is not over */
     bool delayed; /* not claimable before expires_us: in space->delays */
     bool set_aside;
+    bool held; /* by a migration: it has no owner, and is not claimable */
     uint16_t crashes;
     uint32_t place[MF_ROSTER_KINDS]; /* when delayed, that of MF_ROSTER_CLAIMABLE is in the heap */
     char id[];
@@ -137,7 +139,9 @@ typedef struct mf_space {
     mf_stored_task **delays;          /* heap by expires_us; delays[0] is not used */
     size_t delay_count, delay_size;
     mf_stored_message *messages, *last_message; /* by place */
-    uint64_t last_fence, last_command, last_message_place;
+    mf_stored_hold *holds;                      /* by id, in the order in which they came */
+    mf_mark mark;
+    uint64_t last_fence, last_command, last_message_place, last_hold;
     int max_crashes;         /* 0: no limit */
     int64_t fence_offset_us; /* from `now_us` to the clock that fences must not
                                 fall behind */
@@ -187,7 +191,21 @@ int mf__space_lookup(mf_space *space, mf_lookup_request *request);
 int mf__space_send(mf_space *space, mf_send_request *request, int64_t now_us);
 int mf__space_receive(mf_space *space, mf_receive_request *request, int64_t now_us);
 
+/* Migration (holds.c). */
+int mf__space_take_holds(mf_space *space, mf_holds_request *request, int64_t now_us);
+int mf__space_copy(mf_space *space, mf_holds_request *request, int64_t now_us);
+int mf__space_drop_held(mf_space *space, mf_holds_request *request);
+int mf__space_free_holds(mf_space *space, mf_holds_request *request, int64_t now_us);
+int mf__space_list_holds(mf_space *space, mf_holds_page_request *request);
+int mf__space_mark(mf_space *space, mf_mark_request *request);
+int mf__space_moved(mf_space *space, mf_mark_request *request);
+
 /* Inside the space. */
+
+/* The namespace moves, as a whole, or has. */
+bool mf__space_is_moving(const mf_space *space);
+int mf__space_refuse_moved(mf_space *space, mf_request *request);
+void mf__space_clear_holds(mf_space *space);
 
 /* NULL: there is none, or only what is left of a removed one. */
 mf_stored_task *mf__space_find(mf_space *space, const char *id);
@@ -205,6 +223,8 @@ int mf__space_session(mf_space *space, const mf_session *session, mf_stored_sess
 /* Gives the claim (anew) to the session until now + lease. */
 void mf__space_hold(mf_space *space, mf_stored_session *session, mf_stored_task *task,
                     int64_t expires_us);
+/* Higher than all before. */
+uint64_t mf__space_next_fence(mf_space *space, int64_t now_us);
 /* Takes the task from its owner, without making it claimable. */
 void mf__space_drop(mf_stored_task *task);
 /* Takes the task from its owner, if any, and makes it claimable. */
@@ -219,6 +239,14 @@ void mf__space_bereave(mf_space *space, mf_stored_task *task, int64_t now_us);
 void mf__space_pardon(mf_space *space, mf_stored_session *session);
 /* Its owner has it still: an old claim is no crash loop. */
 void mf__space_survive(const mf_space *space, mf_stored_task *task, int64_t now_us);
+
+/* A new task, or a new life for a removed one, that is not claimable yet. */
+int mf__space_add(mf_space *space, const char *id, const char *properties, mf_stored_task **out);
+/* Makes it claimable, in so long. */
+void mf__space_publish(mf_space *space, mf_stored_task *task, int64_t delay_us, int64_t now_us);
+/* Its state, as it will be kept: MF_ENOMEM. */
+int mf__space_set_state(mf_space *space, mf_stored_task *task, const char *json, size_t length);
+void mf__space_drop_state(mf_space *space, mf_stored_task *task);
 
 /* Removes the task with all that belongs to it but its state. */
 void mf__space_delete(mf_space *space, mf_stored_task *task);
@@ -237,8 +265,9 @@ void mf__answer_free(mf_request *request);
 
 void mf__space_clear_commands(mf_space *space);
 
-/* Carries out `apply` on all items once, however often the request comes. */
-int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
+/* Carries out `apply` on all items once, however often the request comes. `stays`: not when the
+ * namespace moves. */
+int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us, bool stays,
                          int (*apply)(mf_space *space, const mf_item *item, int64_t now_us));
 
 /* Delays (delays.c). MF_ENOMEM. */
@@ -248,6 +277,8 @@ void mf__delays_remove(mf_space *space, mf_stored_task *task);
 int64_t mf__delays_end(mf_space *space, int64_t now_us);
 
 /* Messages (mail.c). */
+/* In place of the one before. MF_ENOMEM: that one stays. */
+int mf__mail_store(mf_space *space, mf_stored_task *task, const char *json);
 void mf__mail_drop(mf_space *space, mf_stored_task *task);
 /* The task was claimed: its new owner has to read the message. */
 void mf__mail_move_up(mf_space *space, mf_stored_task *task);

@@ -50,11 +50,9 @@ int mf__space_load(mf_space *space, mf_load_request *request)
                             own_documents(&request->request, documents, request->id_count));
 }
 
-static int set_state(mf_space *space, mf_stored_task *task, const mf_write *write)
+int mf__space_set_state(mf_space *space, mf_stored_task *task, const char *json, size_t length)
 {
-    if (write->json == NULL)
-        return MF_OK;
-    char *copy = strndup(write->json, write->length);
+    char *copy = strndup(json, length);
     if (copy == NULL || mf__roster_reserve(&space->stated, space->tasks.count) != MF_OK) {
         free(copy);
         return MF_ENOMEM;
@@ -72,8 +70,8 @@ static int store_one(mf_space *space, const mf_stored_session *session, const mf
     mf_claim claim = {.id = write->id, .fence = write->fence};
     int code = mf__space_owned(space, session, &claim, &task);
 
-    if (code == MF_OK)
-        code = set_state(space, task, write);
+    if (code == MF_OK && write->json != NULL)
+        code = mf__space_set_state(space, task, write->json, write->length);
     if (code == MF_OK && task->message != NULL && task->message->number <= write->acknowledged)
         mf__mail_drop(space, task);
     return code;
@@ -96,7 +94,7 @@ static bool has_history(const mf_stored_task *task)
     return task->state != NULL || task->message != NULL || task->crashes > 0 || task->set_aside;
 }
 
-static void drop_state(mf_space *space, mf_stored_task *task)
+void mf__space_drop_state(mf_space *space, mf_stored_task *task)
 {
     mf__roster_remove(&space->stated, task);
     free(task->state);
@@ -108,11 +106,13 @@ static int forget_one(mf_space *space, const mf_item *item, int64_t now_us)
     mf_stored_task *task = mf__space_find_any(space, item->id);
 
     (void)now_us;
+    if (task != NULL && task->held)
+        return MF_EMOVED;
     if (task == NULL || (task->removed && !has_history(task)))
-        return MF_EGONE;
+        return mf__space_is_moving(space) ? MF_EMOVED : MF_EGONE;
     if (task->owner != NULL && !task->removed && !task->waiting)
         return MF_ETAKEN;
-    drop_state(space, task);
+    mf__space_drop_state(space, task);
     mf__mail_drop(space, task);
     task->crashes = 0;
     if (task->removed && task->owner == NULL) {
@@ -126,7 +126,7 @@ static int forget_one(mf_space *space, const mf_item *item, int64_t now_us)
 
 int mf__space_forget(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return mf__space_apply_once(space, request, now_us, forget_one);
+    return mf__space_apply_once(space, request, now_us, false, forget_one);
 }
 
 /* Listing, as tasks are listed (listing.c). */

@@ -362,6 +362,20 @@ static int carry_out(mf_space *space, mf_request *request, int64_t now_us)
         return mf__space_list_states(space, any);
     case MF_LIST_HELD:
         return mf__space_list_held(space, any);
+    case MF_TAKE_HOLDS:
+        return mf__space_take_holds(space, any, now_us);
+    case MF_COPY:
+        return mf__space_copy(space, any, now_us);
+    case MF_DROP_HELD:
+        return mf__space_drop_held(space, any);
+    case MF_FREE_HOLDS:
+        return mf__space_free_holds(space, any, now_us);
+    case MF_LIST_HOLDS:
+        return mf__space_list_holds(space, any);
+    case MF_SET_MARK:
+        return mf__space_mark(space, any);
+    case MF_READ_MARK:
+        return mf__space_moved(space, any);
     }
     return MF_ENOTSUP;
 }

@@ -31,7 +31,14 @@ typedef enum mf_operation {
     MF_TELL,
     MF_FORGET,
     MF_LIST_STATES,
-    MF_LIST_HELD
+    MF_LIST_HELD,
+    MF_TAKE_HOLDS,
+    MF_COPY,
+    MF_DROP_HELD,
+    MF_FREE_HOLDS,
+    MF_LIST_HOLDS,
+    MF_SET_MARK,
+    MF_READ_MARK
 } mf_operation;
 
 /* One piece of news for all watchers of a namespace. Shared, never changed. */

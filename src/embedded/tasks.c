@@ -15,7 +15,7 @@ void mf__space_delete(mf_space *space, mf_stored_task *task)
     free(task->properties);
     task->properties = NULL;
     task->removed = true;
-    task->waiting = task->set_aside = false;
+    task->waiting = task->set_aside = task->held = false;
     task->crashes = 0;
     if (task->state != NULL)
         return;
@@ -23,49 +23,45 @@ void mf__space_delete(mf_space *space, mf_stored_task *task)
     free(task);
 }
 
-static mf_stored_task *new_task(const mf_item *item)
+static mf_stored_task *new_task(const char *id, const char *properties)
 {
-    size_t length = strlen(item->id) + 1;
+    size_t length = strlen(id) + 1;
     mf_stored_task *task = calloc(1, offsetof(mf_stored_task, id) + length);
     if (task == NULL)
         return NULL;
-    memcpy(task->id, item->id, length);
+    memcpy(task->id, id, length);
     for (int kind = 0; kind < MF_ROSTER_KINDS; kind++)
         task->place[kind] = MF_ROSTER_ABSENT;
-    if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL) {
+    if (properties != NULL && (task->properties = strdup(properties)) == NULL) {
         free(task);
         return NULL;
     }
     return task;
 }
 
-/* Makes a task that nobody owns claimable, now or later. */
-static void publish(mf_space *space, mf_stored_task *task, const mf_item *item, int64_t now_us)
+void mf__space_publish(mf_space *space, mf_stored_task *task, int64_t delay_us, int64_t now_us)
 {
-    if (item->delay_us <= 0 ||
-        mf__delays_add(space, task, now_us + item->delay_us) != MF_OK) /* rather now than never */
+    if (delay_us <= 0 ||
+        mf__delays_add(space, task, now_us + delay_us) != MF_OK) /* rather now than never */
         mf__space_offer(space, task);
 }
 
 /* A new life for a removed task. It can be claimed when the claim on the old one is over, and not
  * before its own time. */
-static int revive(mf_space *space, mf_stored_task *task, const mf_item *item, int64_t now_us)
+static int revive(mf_space *space, mf_stored_task *task, const char *properties)
 {
-    if (item->properties != NULL && (task->properties = strdup(item->properties)) == NULL)
+    if (properties != NULL && (task->properties = strdup(properties)) == NULL)
         return MF_ENOMEM;
     task->removed = false;
     task->waiting = task->owner != NULL;
-    task->delay_us = item->delay_us > 0 ? now_us + item->delay_us : 0;
     mf__roster_add(&space->all, task);
-    if (!task->waiting)
-        publish(space, task, item, now_us);
     return MF_OK;
 }
 
-static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
+int mf__space_add(mf_space *space, const char *id, const char *properties, mf_stored_task **out)
 {
     size_t count = space->tasks.count + 1;
-    mf_stored_task *task = mf__space_find_any(space, item->id);
+    mf_stored_task *task = *out = mf__space_find_any(space, id);
 
     if (task != NULL && !task->removed)
         return MF_EEXISTS;
@@ -73,8 +69,8 @@ static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
         mf__roster_reserve(&space->claimable, count) != MF_OK)
         return MF_ENOMEM;
     if (task != NULL)
-        return revive(space, task, item, now_us);
-    task = new_task(item);
+        return revive(space, task, properties);
+    task = *out = new_task(id, properties);
     if (task == NULL)
         return MF_ENOMEM;
     if (mf__id_table_add(&space->tasks, &task->link) != MF_OK) {
@@ -83,7 +79,19 @@ static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
         return MF_ENOMEM;
     }
     mf__roster_add(&space->all, task);
-    publish(space, task, item, now_us);
+    return MF_OK;
+}
+
+static int submit_one(mf_space *space, const mf_item *item, int64_t now_us)
+{
+    mf_stored_task *task;
+    int code = mf__space_add(space, item->id, item->properties, &task);
+
+    if (code != MF_OK)
+        return code;
+    task->delay_us = item->delay_us > 0 ? now_us + item->delay_us : 0;
+    if (!task->waiting)
+        mf__space_publish(space, task, item->delay_us, now_us);
     return MF_OK;
 }
 
@@ -103,7 +111,9 @@ static int remove_one(mf_space *space, const mf_item *item, int64_t now_us)
     (void)now_us;
     mf_stored_task *task = mf__space_find(space, item->id);
     if (task == NULL)
-        return MF_EGONE;
+        return mf__space_is_moving(space) ? MF_EMOVED : MF_EGONE;
+    if (task->held)
+        return MF_EMOVED;
     mf__space_announce(space, MF_NEWS_REMOVED, task->id);
     if (task->owner != NULL)
         keep_claim(space, task);
@@ -140,7 +150,7 @@ static mf_remembered *remember(mf_space *space, const mf_items_request *request,
     return me;
 }
 
-int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us,
+int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now_us, bool stays,
                          int (*apply)(mf_space *space, const mf_item *item, int64_t now_us))
 {
     mf_remembered *known;
@@ -155,6 +165,8 @@ int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now
             request->items[i].result = known->codes[i];
         return mf__space_answer(&request->request, MF_OK);
     }
+    if (stays && mf__space_is_moving(space))
+        return mf__space_refuse_moved(space, &request->request);
     known = remember(space, request, now_us);
     if (known == NULL)
         return mf__space_answer(&request->request, MF_ENOMEM);
@@ -167,10 +179,10 @@ int mf__space_apply_once(mf_space *space, mf_items_request *request, int64_t now
 
 int mf__space_submit(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return mf__space_apply_once(space, request, now_us, submit_one);
+    return mf__space_apply_once(space, request, now_us, true, submit_one);
 }
 
 int mf__space_remove(mf_space *space, mf_items_request *request, int64_t now_us)
 {
-    return mf__space_apply_once(space, request, now_us, remove_one);
+    return mf__space_apply_once(space, request, now_us, false, remove_one);
 }

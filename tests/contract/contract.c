@@ -213,8 +213,9 @@ static void run_case(void **state)
 }
 
 static const contract_case *const files[] = {
-    claim_cases,    lease_cases, session_cases, task_cases,        command_cases,  input_cases,
-    lifetime_cases, link_cases,  server_cases,  coordinator_cases, consumer_cases, state_cases,
+    claim_cases,    lease_cases,    session_cases, task_cases,   command_cases,
+    input_cases,    lifetime_cases, link_cases,    server_cases, coordinator_cases,
+    consumer_cases, state_cases,    hold_cases,
 };
 enum { FILE_COUNT = sizeof files / sizeof files[0], MAX_CASES = 256 };
 

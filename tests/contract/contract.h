@@ -54,7 +54,7 @@ typedef struct contract_case {
 
 extern const contract_case claim_cases[], lease_cases[], session_cases[], task_cases[],
     command_cases[], input_cases[], lifetime_cases[], link_cases[], server_cases[],
-    coordinator_cases[], consumer_cases[], state_cases[];
+    coordinator_cases[], consumer_cases[], state_cases[], hold_cases[];
 
 enum { REPLY_BOUND_MS = 10000 };
 
@@ -139,6 +139,9 @@ struct call {
         mf_nodes_request nodes;
         mf_send_request send;
         mf_receive_request receive;
+        mf_holds_request holds;
+        mf_holds_page_request holds_page;
+        mf_mark_request mark;
     } request;
 };
 
@@ -159,6 +162,16 @@ call *start_lookup(peer *p, const char *const *ids, size_t count);
 call *start_nodes(peer *p);
 call *start_send(peer *p, const char *node, const char *json);
 call *start_receive(peer *p, uint64_t acknowledged, size_t limit);
+
+typedef void (*items_slot)(mf_broker *broker, mf_items_request *request);
+call *start_items(peer *p, items_slot slot, const char *token, mf_item *items, size_t count);
+
+/* Of a migration: hold, copy, drop and free. What hold gives out is copied. */
+typedef void (*holds_slot)(mf_broker *broker, mf_holds_request *request);
+call *start_holds(peer *p, holds_slot slot, const char *migration, mf_hold *holds, size_t count);
+call *start_holds_page(peer *p, const char *cursor, size_t limit);
+call *start_mark(peer *p, const mf_mark *mark);
+call *start_moved(peer *p);
 
 int join(peer *p);
 int join_again(peer *p); /* with the next epoch */

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
         .driver = &embedded_link_driver,
         .lease_ms = 600,
         .expiry_slack_ms = 20,
-        .abilities = NEEDS_STATES | NEEDS_LINK | NEEDS_HELD,
+        .abilities = NEEDS_STATES | NEEDS_LINK | NEEDS_HELD | NEEDS_HOLDS,
         .lacks = {{NEEDS_SERVER, "the broker is no process of its own"},
                   {NEEDS_PERSISTENCE, "the store lives as long as a handle on it"},
                   {NEEDS_SCRIPTS, "there are no scripts"},

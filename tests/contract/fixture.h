@@ -23,6 +23,7 @@ typedef enum fixture_ability {
     NEEDS_TAMPER = 32,     /* records can be changed behind the library's back */
     NEEDS_STATES = 64,     /* the driver keeps states of tasks and messages to them */
     NEEDS_HELD = 128,      /* the driver lists what a session holds */
+    NEEDS_HOLDS = 256,     /* the driver has the operations of a migration */
 } fixture_ability;
 
 /* What the link does from now on; nothing is undone for bytes that are already through. */

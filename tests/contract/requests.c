@@ -98,6 +98,41 @@ static void on_receive(mf_request *request)
     finish(one);
 }
 
+static const char *keep_if(contract *c, const char *text)
+{
+    return text != NULL ? keep_text(c, "%s", text) : NULL;
+}
+
+static void on_holds(mf_request *request)
+{
+    call *one = request->arg;
+    mf_holds_request *holds = &one->request.holds;
+    for (size_t i = 0; request->error.code == MF_OK && i < holds->count; i++) {
+        mf_hold *hold = &holds->holds[i];
+        if (hold->result != MF_OK)
+            continue;
+        hold->properties = keep_if(one->c, hold->properties);
+        hold->state = keep_if(one->c, hold->state);
+        hold->message = keep_if(one->c, hold->message);
+    }
+    finish(one);
+}
+
+static void on_holds_page(mf_request *request)
+{
+    call *one = request->arg;
+    mf_holds_page_request *page = &one->request.holds_page;
+    size_t count = request->error.code == MF_OK ? page->count : 0;
+    mf_hold *copy = keep(one->c, (count + 1) * sizeof *copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = page->holds[i];
+        copy[i].id = keep_text(one->c, "%s", copy[i].id);
+        copy[i].migration = keep_text(one->c, "%s", copy[i].migration);
+    }
+    page->holds = copy;
+    finish(one);
+}
+
 static bool is_finished(void *arg)
 {
     return ((call *)arg)->finished;
@@ -212,6 +247,11 @@ static call *items_call(peer *p, const char *token, mf_item *items, size_t count
     return one;
 }
 
+call *start_items(peer *p, items_slot slot, const char *token, mf_item *items, size_t count)
+{
+    return items_call(p, token, items, count, slot);
+}
+
 call *start_submit(peer *p, const char *token, mf_item *items, size_t count)
 {
     return items_call(p, token, items, count, p->broker->operations->submit);
@@ -282,6 +322,42 @@ call *start_receive(peer *p, uint64_t acknowledged, size_t limit)
 }
 
 /* One at a time. */
+
+call *start_holds(peer *p, holds_slot slot, const char *migration, mf_hold *holds, size_t count)
+{
+    call *one = new_call(p, on_holds);
+    one->request.holds.session = &p->session;
+    one->request.holds.migration = migration;
+    one->request.holds.holds = holds;
+    one->request.holds.count = count;
+    slot(p->broker, &one->request.holds);
+    return one;
+}
+
+call *start_holds_page(peer *p, const char *cursor, size_t limit)
+{
+    call *one = new_call(p, on_holds_page);
+    one->request.holds_page.limit = limit;
+    strcpy(one->request.holds_page.cursor, cursor);
+    p->broker->operations->holds(p->broker, &one->request.holds_page);
+    return one;
+}
+
+call *start_mark(peer *p, const mf_mark *mark)
+{
+    call *one = new_call(p, on_done);
+    one->request.mark.session = &p->session;
+    one->request.mark.mark = *mark;
+    p->broker->operations->mark(p->broker, &one->request.mark);
+    return one;
+}
+
+call *start_moved(peer *p)
+{
+    call *one = new_call(p, on_done);
+    p->broker->operations->moved(p->broker, &one->request.mark);
+    return one;
+}
 
 int join(peer *p)
 {

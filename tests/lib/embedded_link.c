@@ -67,6 +67,9 @@ struct passage {
         mf_mail_request mail;
         mf_states_request states;
         mf_held_request held;
+        mf_holds_request holds;
+        mf_holds_page_request holds_page;
+        mf_mark_request mark;
     } before;
 };
 
@@ -248,6 +251,13 @@ FORWARD(tell, mf_items_request, false)
 FORWARD(forget, mf_items_request, false)
 FORWARD(states, mf_states_request, false)
 FORWARD(held, mf_held_request, false)
+FORWARD(hold, mf_holds_request, false)
+FORWARD(copy, mf_holds_request, false)
+FORWARD(drop, mf_holds_request, false)
+FORWARD(free, mf_holds_request, false)
+FORWARD(holds, mf_holds_page_request, false)
+FORWARD(mark, mf_mark_request, false)
+FORWARD(moved, mf_mark_request, false)
 
 /* The connection. */
 
@@ -474,6 +484,13 @@ static const mf_broker_operations operations = {
     .forget = forget_on,
     .states = states_on,
     .held = held_on,
+    .hold = hold_on,
+    .copy = copy_on,
+    .drop = drop_on,
+    .free = free_on,
+    .holds = holds_on,
+    .mark = mark_on,
+    .moved = moved_on,
 };
 
 mf_broker *embedded_link_before(mf_broker *inner, int64_t reply_timeout_ms)
