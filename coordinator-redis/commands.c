@@ -12,6 +12,7 @@ static void write_send(mf_redis *redis, mf_request *head)
     mf__parts_add(&redis->parts, request->json, request->length);
     mf__redis_channel_of(redis, request->node);
     mf__redis_number(redis, MF_COMMAND_TTL_MS);
+    mf__redis_text(redis, request->migration != NULL ? request->migration : "");
 }
 
 static void read_send(mf_redis *redis, mf_request *head, const mf_value *answer)

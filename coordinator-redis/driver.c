@@ -171,6 +171,13 @@ static const mf_broker_operations operations = {
     .states = mf__redis_states,
     .held = mf__redis_held,
     .describe = mf__redis_describe,
+    .hold = mf__redis_hold,
+    .copy = mf__redis_copy,
+    .drop = mf__redis_drop,
+    .free = mf__redis_free,
+    .holds = mf__redis_holds,
+    .mark = mf__redis_mark,
+    .moved = mf__redis_moved,
 };
 
 /* Opening. */

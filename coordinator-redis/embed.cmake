@@ -68,8 +68,8 @@ function(write_text out text)
 endfunction()
 
 set(source "/* Made from scripts/ by embed.cmake. */\n#include \"scripts.h\"\n")
-foreach(name claim claimable confirm done forget join lapsed leave lookup mail nodes pardon reap receive release
-             remove renew send store submit tell)
+foreach(name claim claimable confirm copy done drop forget free hold join lapsed leave lookup mail mark nodes pardon
+             reap receive release remove renew send store submit tell)
   read_script(text ${name}.lua)
   place_keys(text keys ${name})
   strip(text "${text}")

@@ -209,7 +209,8 @@ bool mf__redis_parse_owner(char *value, const char **node, uint64_t *fence);
  * `items`, for one of `count`; false: it is none. */
 bool mf__redis_read_lost(const mf_value *items, size_t at, size_t count, mf_lost_claim *out);
 
-/* A character for each item (tasks.c): 1 is MF_OK, 0 is `refused`, 2 is MF_ETAKEN. */
+/* A character for each item (tasks.c): 1 is MF_OK, 0 is `refused`, 2 is MF_ETAKEN, 3 is MF_EMOVED.
+ */
 void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *answer, int refused);
 
 /* The cursor of a scan, a number in text that is 0 at the beginning and the end, as the core's
@@ -310,5 +311,13 @@ void mf__redis_forget(mf_broker *broker, mf_items_request *request);
 void mf__redis_states(mf_broker *broker, mf_states_request *request);
 void mf__redis_held(mf_broker *broker, mf_held_request *request);
 void mf__redis_describe(mf_broker *broker, mf_describe_request *request);
+
+void mf__redis_hold(mf_broker *broker, mf_holds_request *request);
+void mf__redis_copy(mf_broker *broker, mf_holds_request *request);
+void mf__redis_drop(mf_broker *broker, mf_holds_request *request);
+void mf__redis_free(mf_broker *broker, mf_holds_request *request);
+void mf__redis_holds(mf_broker *broker, mf_holds_page_request *request);
+void mf__redis_mark(mf_broker *broker, mf_mark_request *request);
+void mf__redis_moved(mf_broker *broker, mf_mark_request *request);
 
 #endif

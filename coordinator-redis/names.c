@@ -11,7 +11,8 @@ static const char *const key_names[MF_KEY_COUNT] = {
     [MF_KEY_FENCE] = "fence",       [MF_KEY_LATER] = "later",         [MF_KEY_STATE] = "state",
     [MF_KEY_MESSAGES] = "messages", [MF_KEY_MAIL] = "mail",           [MF_KEY_CRASHES] = "crashes",
     [MF_KEY_ASIDE] = "aside",       [MF_KEY_CONFIRMED] = "confirmed", [MF_KEY_SERVER] = "server",
-    [MF_KEY_OUTAGE] = "outage",     [MF_KEY_HINTS] = "hints",
+    [MF_KEY_OUTAGE] = "outage",     [MF_KEY_HOLDS] = "holds",         [MF_KEY_MOVED] = "moved",
+    [MF_KEY_HINTS] = "hints",
 };
 
 static const char *const prefix_names[MF_PREFIX_COUNT] = {

@@ -24,6 +24,8 @@ typedef enum mf_key {
     MF_KEY_ASIDE,
     MF_KEY_CONFIRMED,
     MF_KEY_OUTAGE,
+    MF_KEY_HOLDS,
+    MF_KEY_MOVED,
     MF_KEY_HINTS, /* a channel */
     MF_KEY_COUNT
 } mf_key;
@@ -66,13 +68,18 @@ typedef struct mf_script {
 extern const mf_script mf__script_claim;
 extern const mf_script mf__script_claimable;
 extern const mf_script mf__script_confirm;
+extern const mf_script mf__script_copy;
 extern const mf_script mf__script_done;
+extern const mf_script mf__script_drop;
 extern const mf_script mf__script_forget;
+extern const mf_script mf__script_free;
+extern const mf_script mf__script_hold;
 extern const mf_script mf__script_join;
 extern const mf_script mf__script_lapsed;
 extern const mf_script mf__script_leave;
 extern const mf_script mf__script_lookup;
 extern const mf_script mf__script_mail;
+extern const mf_script mf__script_mark;
 extern const mf_script mf__script_nodes;
 extern const mf_script mf__script_pardon;
 extern const mf_script mf__script_reap;

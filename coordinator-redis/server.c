@@ -86,6 +86,7 @@ typedef struct meaning {
 static const meaning meanings[] = {
     {"NOSESSION", MF_ENOSESSION, MF_SERVER_FIT},
     {"STALE", MF_ESTALE, MF_SERVER_FIT},
+    {"AWAY", MF_EMOVED, MF_SERVER_FIT},
     {"DAMAGED", MF_EDAMAGED, MF_SERVER_FIT},
     {"WRONGTYPE", MF_EDAMAGED, MF_SERVER_FIT},
     {"LOADING", MF_EUNREACHABLE, MF_SERVER_UNFIT},

@@ -59,6 +59,7 @@ void mf__redis_read_items(mf_redis *redis, mf_request *head, const mf_value *ans
     for (size_t i = 0; i < request->count; i++)
         request->items[i].result = answer->text[i] == '1'   ? MF_OK
                                    : answer->text[i] == '2' ? MF_ETAKEN
+                                   : answer->text[i] == '3' ? MF_EMOVED
                                                             : refused;
 }
 

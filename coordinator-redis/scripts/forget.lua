@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- Removes what is known of tasks that have no owner besides that they exist. Those that were set
 -- aside become claimable.
--- keys: submitted tasks ready state messages mail crashes aside owners
+-- keys: submitted tasks ready state messages mail crashes aside holds moved owners
 -- ARGV: hint channel, how long to remember the answer in ms, where the id begins in an owner key.
--- Answer: as of submit.lua, 1 (done), 0 (nothing is known of it) or 2 (it has an owner).
+-- Answer: as of submit.lua, 1 (done), 0 (nothing is known of it), 2 (it has an owner) or 3 (it moves, or
+-- may have moved).
 -- include clock.lua
+-- include away.lua
 local call = redis.call
 -- include owner.lua
 local answer = call('GET', KEY.submitted)
@@ -13,6 +15,7 @@ if answer then
 end
 call('ZCARD', KEY.ready)
 local from = tonumber(ARGV[3])
+local absent, some_held = moving(KEY.moved) and 3 or 0, call('HLEN', KEY.holds) > 0
 local results, freed = {}, {}
 local function forget(id)
     local known = call('HDEL', KEY.state, id) + call('HDEL', KEY.messages, id) + call('HDEL', KEY.crashes, id)
@@ -22,12 +25,18 @@ local function forget(id)
         call('ZADD', KEY.ready, stamp, id)
         freed[#freed + 1] = id
     end
-    return known + aside + exists > 0 and 1 or 0
+    return known + aside + exists > 0 and 1 or absent
 end
 for i = OWNERS + 1, #KEYS do
-    local owner = redis.pcall('GET', KEYS[i])
+    local owner, id = redis.pcall('GET', KEYS[i]), string.sub(KEYS[i], from)
     local removed = type(owner) == 'string' and select(2, unmarked(owner))
-    results[#results + 1] = owner and not removed and 2 or forget(string.sub(KEYS[i], from))
+    if some_held and string.match(call('HGET', KEY.holds, id) or '', ' held$') then
+        results[#results + 1] = 3
+    elseif owner and not removed then
+        results[#results + 1] = 2
+    else
+        results[#results + 1] = forget(id)
+    end
 end
 answer = table.concat(results)
 call('SET', KEY.submitted, answer, 'PX', ARGV[2])

@@ -2,10 +2,11 @@
 -- Removes tasks, running or not. An owner finds out by the hint, or when it renews.
 -- A claim stays in force, marked as that of a removed task, until it is released or its lease ends,
 -- so that a task submitted anew under the id does not run beside the old one's handler.
--- keys: submitted tasks ready removed later messages mail crashes aside owners
+-- keys: submitted tasks ready removed later messages mail crashes aside holds moved owners
 -- ARGV: hint channel, how long to remember the answer in ms, where the id begins in an owner key.
--- Answer: as of submit.lua, 1 (removed) or 0 (no such task).
+-- Answer: as of submit.lua, 1 (removed), 0 (no such task) or 3 (it moves, or may have moved).
 -- include clock.lua
+-- include away.lua
 local call = redis.call
 -- include owner.lua
 local answer = call('GET', KEY.submitted)
@@ -14,6 +15,7 @@ if answer then
 end
 call('ZCARD', KEY.ready)
 local from = tonumber(ARGV[3])
+local absent, some_held = moving(KEY.moved) and 3 or 0, call('HLEN', KEY.holds) > 0
 local results, ids = {}, {}
 
 local function mark(key, id)
@@ -29,11 +31,15 @@ end
 call('ZREMRANGEBYSCORE', KEY.removed, '-inf', stamp)
 for i = OWNERS + 1, #KEYS do
     local id = string.sub(KEYS[i], from)
-    local removed = call('HDEL', KEY.tasks, id)
-    results[#results + 1] = removed
-    if removed == 1 then
+    local held = some_held and string.match(call('HGET', KEY.holds, id) or '', ' held$')
+    if held then
+        results[#results + 1] = 3
+    elseif call('HDEL', KEY.tasks, id) == 1 then
+        results[#results + 1] = 1
         ids[#ids + 1] = id
         mark(KEYS[i], id)
+    else
+        results[#results + 1] = absent
     end
 end
 answer = table.concat(results)

@@ -1,14 +1,19 @@
 -- Stores new tasks.
--- keys: submitted tasks ready removed later
+-- keys: submitted tasks ready removed later moved
 -- ARGV: hint channel, how long to remember the answer in ms, how many tasks, then id and properties
 -- of each, then for those that are not to be claimed at once pairs of place and ms until then.
 -- Answer: a character for each task, 1 (stored) or 0 (there was one of that id). The answer is kept
 -- under the request's token, so that a repeated request gets it again.
 -- include clock.lua
+-- include away.lua
 local call = redis.call
 local answer = call('GET', KEY.submitted)
 if answer then
     return answer
+end
+local refusal = away(KEY.moved)
+if refusal then
+    return refusal
 end
 call('ZCARD', KEY.ready)
 local some_removed = call('ZCARD', KEY.removed) > 0

@@ -1,16 +1,21 @@
 -- Stores a message for each of some tasks, in place of one that was not read, and hints the owners'
 -- nodes. A message's number, which is its place in the order of all of them too, comes from the fence
 -- counter.
--- keys: submitted tasks messages mail fence owners
+-- keys: submitted tasks messages mail fence moved owners
 -- ARGV: how long to remember the answer in ms, where the id begins in an owner key, beginning of the
 -- nodes' hint channels, then a message for each task.
 -- Answer: as of submit.lua, 1 (stored) or 0 (no such task).
 -- include clock.lua
+-- include away.lua
 local call = redis.call
 -- include owner.lua
 local answer = call('GET', KEY.submitted)
 if answer then
     return answer
+end
+local refusal = away(KEY.moved)
+if refusal then
+    return refusal
 end
 local from = tonumber(ARGV[2])
 local number = math.max((tonumber(call('GET', KEY.fence)) or 0) + 1, now_us)
