@@ -11,6 +11,7 @@
 #include <metafora/handler.h>
 #include <metafora/log.h>
 #include <metafora/loop.h>
+#include <metafora/migrate.h>
 #include <metafora/state.h>
 #include <metafora/sync.h>
 #include <metafora/task.h>
