@@ -12,8 +12,8 @@
 #include <metafora/driver.h>
 #include <metafora/metafora.h>
 
-#include "common/log.h"
 #include "board.h"
+#include "common/log.h"
 #include "script.h"
 #include "stage.h"
 #include "tail.h"

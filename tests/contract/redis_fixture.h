@@ -18,8 +18,7 @@ enum { REDIS_FIXTURE_SERVERS = 8 };
 /* What can be done to every such set of servers; the ability to do so comes with it. */
 enum {
     REDIS_FIXTURE_ABILITIES = NEEDS_SERVER | NEEDS_PERSISTENCE | NEEDS_SCRIPTS | NEEDS_HINT_CUT |
-                              NEEDS_TAMPER | NEEDS_STATES | NEEDS_HELD |
-                              NEEDS_HOLDS
+                              NEEDS_TAMPER | NEEDS_STATES | NEEDS_HELD | NEEDS_HOLDS
 };
 
 typedef struct redis_fixture {
