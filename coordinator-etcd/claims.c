@@ -12,7 +12,6 @@
 #include "crashes.h"
 #include "delays.h"
 #include "handle.h"
-#include "held.h"
 #include "history.h"
 #include "keys.h"
 #include "leases.h"
@@ -23,7 +22,6 @@
 #include "revoke.h"
 #include "session.h"
 #include "slots.h"
-#include "watch.h"
 
 typedef struct claim_op {
     mf_op op; /* first */
@@ -65,33 +63,10 @@ int mf__claim_ended(const mf_claim *claim)
     return claim->mark > claim->fence ? MF_EGONE : MF_ELATE;
 }
 
-uint64_t mf__claim_hash(const mf_claim *claim)
-{
-    return mf__held_hash(claim->id, strlen(claim->id));
-}
-
 void mf__claim_if_owned(mf_op *op, mf_txn *txn, mf_bytes owner_key, const mf_claim *claim)
 {
     mf__txn_if_created(txn, owner_key, mf__claim_revision(claim));
     mf__txn_if_value(txn, owner_key, mf__bytes_of(op->session->owner_json));
-}
-
-void mf__claim_note_held(mf_op *op, const mf_claim *claim, int64_t revision)
-{
-    mf_watch_state watch = mf__etcd_watch_state(op->etcd);
-    bool seen = watch.changed <= revision; /* nothing that was told before this was read */
-
-    mf__held_put(&op->session->held, (mf_held_claim){.hash = mf__claim_hash(claim),
-                                                     .revision = mf__claim_revision(claim),
-                                                     .watch = seen ? watch.number : 0});
-}
-
-void mf__claim_note_ended(mf_op *op, const mf_claim *claim)
-{
-    const mf_held_claim *known = mf__held_find(&op->session->held, mf__claim_hash(claim));
-
-    if (known != NULL && known->revision == mf__claim_revision(claim))
-        mf__held_remove(&op->session->held, known->hash);
 }
 
 /* The claims are the core's no longer: the request fails. */
@@ -136,7 +111,6 @@ static void each_kept(mf_op *op, mf_part *part, const mf_error *error)
             continue;
         free(c->properties);
         c->properties = NULL;
-        mf__claim_note_ended(op, c);
         c->result = MF_ETAKEN; /* until etcd has removed the key */
     }
 }
@@ -290,14 +264,11 @@ static void on_refused(mf_op *op)
 {
     claim_op *claim = (claim_op *)op;
     const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
-    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
 
     for (size_t i = 0; i < claim->refused_count; i++) {
         mf_claim *c = claim->request->claims[claim->refused[i]];
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i);
         c->result = part != NULL ? read_refused(claim, claim->refused[i], part) : MF_ETAKEN;
-        if (c->result == MF_OK)
-            mf__claim_note_held(op, c, revision);
     }
     finish(claim);
 }
@@ -341,8 +312,6 @@ static void read_claims(claim_op *claim, const Etcd__TxnResponse *answer)
             continue;
         }
         c->result = read_granted(claim, i, part, answer->header->revision);
-        if (c->result == MF_OK)
-            mf__claim_note_held(&claim->op, c, answer->header->revision);
     }
 }
 

@@ -8,7 +8,6 @@
  * that of a key which is not there. */
 int64_t mf__fence_revision(uint64_t fence, uint64_t base);
 int64_t mf__claim_revision(const mf_claim *claim);
-uint64_t mf__claim_hash(const mf_claim *claim);
 /* A release or done was answered, after which the task is there or is gone: a renewal that still
  * names the claim need not look at it. */
 void mf__claim_set_ended(mf_claim *claim, bool gone);
@@ -16,8 +15,5 @@ void mf__claim_set_ended(mf_claim *claim, bool gone);
 int mf__claim_ended(const mf_claim *claim);
 /* The claim's owner key is as the claim has it. Three conditions more fit beside it. */
 void mf__claim_if_owned(mf_op *op, mf_txn *txn, mf_bytes owner_key, const mf_claim *claim);
-/* Notes that the claim holds, as of a revision that was read; that it does not. */
-void mf__claim_note_held(mf_op *op, const mf_claim *claim, int64_t revision);
-void mf__claim_note_ended(mf_op *op, const mf_claim *claim);
 
 #endif

@@ -1,12 +1,14 @@
 /* Tasks that may not be claimed yet. "_mf/delayed/<id>" has the wall time from when on one may be,
- * in microseconds; while the key is there no claim is granted. Every node watches these keys and
- * knows all of them. When the time of some has come each node deletes them, which does no harm when
- * another has done so, and the deletion tells all that the tasks are claimable. */
+ * in microseconds; while the key is there no claim is granted. Every node knows all of these keys
+ * (mirror.h), and when the time of some has come it deletes them, which tells all that the tasks
+ * are claimable. That of a task that is gone, which a node of the Go library leaves behind, is
+ * deleted as well.
+ *
+ * So that not every node does so, each waits for a random time more, the longer the more nodes
+ * there are, and again when somebody else is at it: the first one does the work for all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <uthash.h>
 
 #include "delays.h"
 #include "handle.h"
@@ -14,62 +16,20 @@
 #include "records.h"
 #include "watch.h"
 
-enum { KEYS_OF_A_PAGE = 4096 };
 /* Wall clocks can be set: they are looked at now and then. */
-static const int64_t most_pause_us = 10000000, retry_pause_us = 1000000, jitter_us = 20000;
+static const int64_t most_pause_us = 10000000, retry_pause_us = 1000000;
+enum { JITTER_US = 20000, JITTER_NODES_MOST = 50 };
 
-typedef struct mf_delayed {
-    int64_t until_us;
-    UT_hash_handle hh;
-    char id[];
-} mf_delayed;
+typedef struct due {
+    const char *id;
+    int64_t until_us, revision;
+    bool gone; /* the task is */
+} due;
 
-/* What is known. */
-
-static mf_delayed *find(const mf_delays *delays, const char *id, size_t length)
+static mf_mirror *known(mf_etcd *etcd)
 {
-    mf_delayed *delayed;
-
-    HASH_FIND(hh, delays->list, id, length, delayed);
-    return delayed;
+    return &etcd->mirror.content;
 }
-
-static void drop(mf_delays *delays, mf_delayed *delayed)
-{
-    HASH_DEL(delays->list, delayed);
-    free(delayed);
-}
-
-static void drop_all(mf_delays *delays)
-{
-    while (delays->list != NULL)
-        drop(delays, delays->list);
-}
-
-/* Without memory the task is offered, and its claim refused, until another node has freed it. */
-static void note(mf_delays *delays, const char *id, size_t length, int64_t until_us)
-{
-    mf_delayed *delayed = find(delays, id, length);
-
-    if (delayed == NULL) {
-        delayed = malloc(sizeof *delayed + length + 1);
-        if (delayed == NULL)
-            return;
-        memcpy(delayed->id, id, length);
-        delayed->id[length] = '\0';
-        HASH_ADD_KEYPTR(hh, delays->list, delayed->id, length, delayed);
-    }
-    delayed->until_us = until_us;
-}
-
-bool mf__delays_has(const mf_etcd *etcd, const char *id)
-{
-    return find(&etcd->delays, id, strlen(id)) != NULL;
-}
-
-/* The work: one call at a time. */
-
-static void go_on(mf_etcd *etcd);
 
 static void go_on_in(mf_etcd *etcd, int64_t us)
 {
@@ -78,17 +38,19 @@ static void go_on_in(mf_etcd *etcd, int64_t us)
     mf_timer_start(loop, &etcd->delays.timer, mf_loop_now_us(loop) + us);
 }
 
-static void on_timer(void *arg)
-{
-    go_on(arg);
-}
-
 static void wait_for_next(mf_etcd *etcd)
 {
-    int64_t pause_us = etcd->delays.next_us - mf_loop_wall_us(etcd->broker.loop);
+    mf_delays *delays = &etcd->delays;
+    size_t nodes = mf__mirror_live_nodes(known(etcd)) + 1;
+    int64_t spread_us =
+        JITTER_US * (int64_t)(nodes < JITTER_NODES_MOST ? nodes : JITTER_NODES_MOST);
 
+    delays->next_us = mf__mirror_next_due(known(etcd));
+    if (delays->next_us == INT64_MAX)
+        return;
+    int64_t pause_us = delays->next_us - mf_loop_wall_us(etcd->broker.loop);
     pause_us = pause_us < 0 ? 0 : pause_us < most_pause_us ? pause_us : most_pause_us;
-    go_on_in(etcd, pause_us + (int64_t)(mf_loop_random(etcd->broker.loop) % (uint64_t)jitter_us));
+    go_on_in(etcd, pause_us + (int64_t)(mf_loop_random(etcd->broker.loop) % (uint64_t)spread_us));
 }
 
 static mf_etcd *etcd_of(mf_rpc *rpc)
@@ -98,179 +60,110 @@ static mf_etcd *etcd_of(mf_rpc *rpc)
     return (mf_etcd *)((char *)delays - offsetof(mf_etcd, delays));
 }
 
-static void call(mf_etcd *etcd, const mf_method *method, const ProtobufCMessage *request,
-                 void (*done)(mf_rpc *rpc, const mf_error *error))
+static void end_due(mf_etcd *etcd);
+
+/* What was not deleted was put anew, of which the watch tells; or its task is there again. */
+static void on_ended(mf_rpc *rpc, const mf_error *error)
 {
+    mf_etcd *etcd = etcd_of(rpc);
     mf_delays *delays = &etcd->delays;
+    const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)rpc->answer;
 
-    delays->calling = true;
-    delays->rpc = (mf_rpc){.done = done};
-    mf__rpc_start(&delays->rpc, etcd->calls, method, request, &delays->arena);
-}
-
-static void call_is_over(mf_etcd *etcd, const mf_error *error)
-{
-    etcd->delays.calling = false;
-    mf__arena_clear(&etcd->delays.arena);
+    for (size_t i = 0; i < delays->due_count && error->code == MF_OK; i++) {
+        const due *one = &delays->due[i];
+        const Etcd__TxnResponse *part = mf__answer_txn(answer, i);
+        mf__mirror_end_delay(known(etcd), mf__bytes_of(one->id), one->revision,
+                             !one->gone || (part != NULL && part->succeeded));
+    }
+    delays->calling = false;
+    mf__arena_clear(&delays->arena);
     if (error->code == MF_OK)
-        go_on(etcd);
+        end_due(etcd);
     else if (!etcd->closing)
         go_on_in(etcd, retry_pause_us);
 }
 
-/* Deletes those whose time has come. */
-
-typedef struct due {
-    const char *id;
-    int64_t until_us;
-} due;
-
-static void on_freed(mf_rpc *rpc, const mf_error *error)
-{
-    mf_etcd *etcd = etcd_of(rpc);
-    mf_delays *delays = &etcd->delays;
-
-    for (size_t i = 0; i < delays->due_count && error->code == MF_OK; i++) {
-        const due *one = &delays->due[i];
-        mf_delayed *delayed = find(delays, one->id, strlen(one->id));
-        if (delayed != NULL && delayed->until_us == one->until_us)
-            drop(delays, delayed);
-    }
-    call_is_over(etcd, error);
-}
-
-static mf_txn *free_one(mf_etcd *etcd, const due *one)
+static mf_txn *end_one(mf_etcd *etcd, const due *one)
 {
     mf_arena *arena = &etcd->delays.arena;
     mf_bytes key = mf__delay_key(etcd, arena, one->id);
-    mf_txn *txn = mf__txn_new(arena, 1, 1, 0);
+    mf_txn *txn = mf__txn_new(arena, 2, 1, 0);
 
     mf__txn_if_value(txn, key, mf__delay_text(arena, one->until_us));
+    if (one->gone)
+        mf__txn_if_mod(txn, mf__task_keys(etcd, arena, one->id).task, 0);
     mf__txn_then(txn, mf__op_delete(arena, key));
     return txn;
 }
 
-static void free_due(mf_etcd *etcd)
-{
-    mf_arena *arena = &etcd->delays.arena;
-    mf_txn *txn = mf__txn_new(arena, 0, etcd->delays.due_count, 0);
-
-    for (size_t i = 0; i < etcd->delays.due_count; i++)
-        mf__txn_then(txn, mf__op_txn(arena, free_one(etcd, &etcd->delays.due[i])));
-    call(etcd, &mf__method_txn, &txn->message.base, on_freed);
-}
-
-/* Fills in `due`; the time of the first of the others. */
-static int64_t find_due(mf_etcd *etcd, int64_t now_us)
+static void find_due(mf_etcd *etcd)
 {
     mf_delays *delays = &etcd->delays;
-    int64_t next_us = INT64_MAX;
-
-    delays->due = MF_ARENA_NEW(&delays->arena, due, etcd->broker.max_batch);
-    delays->due_count = 0;
-    for (mf_delayed *d = delays->list; d != NULL; d = d->hh.next) {
-        if (d->until_us <= now_us && delays->due_count < etcd->broker.max_batch)
-            delays->due[delays->due_count++] =
-                (due){mf__bytes_terminated(&delays->arena, mf__bytes_of(d->id)), d->until_us};
-        else if (d->until_us < next_us)
-            next_us = d->until_us;
-    }
-    return next_us;
-}
-
-/* Lists all. What was deleted before the watch began is not among them, and was not noted. */
-
-static void list(mf_etcd *etcd, mf_bytes from);
-
-static void on_listed(mf_rpc *rpc, const mf_error *error)
-{
-    mf_etcd *etcd = etcd_of(rpc);
-    const Etcd__RangeResponse *page = (const Etcd__RangeResponse *)rpc->answer;
-
-    for (size_t i = 0; error->code == MF_OK && i < page->n_kvs; i++)
-        mf__delays_put(etcd, mf__key_rest(etcd, page->kvs[i]->key, "_mf/delayed/"),
-                       page->kvs[i]->value);
-    if (error->code == MF_OK && page->more && page->n_kvs > 0) {
-        mf_bytes last = page->kvs[page->n_kvs - 1]->key;
-        last = mf__bytes_of(mf__bytes_terminated(&etcd->delays.arena, last));
-        last.len++;
-        list(etcd, last);
-        return;
-    }
-    if (error->code == MF_OK)
-        etcd->delays.watch = etcd->delays.listing;
-    call_is_over(etcd, error);
-}
-
-static void list(mf_etcd *etcd, mf_bytes from)
-{
-    mf_arena *arena = &etcd->delays.arena;
-    mf_bytes prefix = mf__key(etcd, arena, "_mf/delayed/");
-    Etcd__RangeRequest *range =
-        mf__range_new(arena, from.len > 0 ? from : prefix, mf__bytes_after_prefix(arena, prefix));
-
-    range->limit = KEYS_OF_A_PAGE;
-    call(etcd, &mf__method_range, &range->base, on_listed);
-}
-
-static void go_on(mf_etcd *etcd)
-{
-    mf_delays *delays = &etcd->delays;
+    size_t most = etcd->broker.max_batch;
+    const mf_mirror_delay **found = MF_ARENA_NEW(&delays->arena, const mf_mirror_delay *, most);
     int64_t now_us = mf_loop_wall_us(etcd->broker.loop);
+
+    delays->due_count = mf__mirror_due(known(etcd), now_us, found, most);
+    delays->due = MF_ARENA_NEW(&delays->arena, due, delays->due_count);
+    for (size_t i = 0; i < delays->due_count; i++) {
+        mf_bytes id = mf__bytes_of(mf__mirror_id(found[i]->task));
+        delays->due[i] = (due){mf__bytes_terminated(&delays->arena, id), found[i]->until_us,
+                               found[i]->revision, found[i]->due_us != found[i]->until_us};
+    }
+}
+
+/* One call at a time. */
+static void end_due(mf_etcd *etcd)
+{
+    mf_delays *delays = &etcd->delays;
 
     if (delays->calling || etcd->closing || !mf__etcd_watch_is_on(etcd))
         return;
-    delays->listing = mf__etcd_watch_state(etcd).number;
-    if (delays->watch != delays->listing) {
-        drop_all(delays); /* an earlier watch may not have told of all that were deleted */
-        list(etcd, (mf_bytes){0});
-        return;
-    }
-    int64_t next_us = find_due(etcd, now_us);
-    if (delays->due_count > 0) {
-        free_due(etcd);
-        return;
-    }
-    mf__arena_clear(&delays->arena);
-    delays->next_us = next_us;
-    if (next_us != INT64_MAX)
+    find_due(etcd);
+    if (delays->due_count == 0) {
+        mf__arena_clear(&delays->arena);
         wait_for_next(etcd);
+        return;
+    }
+    mf_txn *txn = mf__txn_new(&delays->arena, 0, delays->due_count, 0);
+    for (size_t i = 0; i < delays->due_count; i++)
+        mf__txn_then(txn, mf__op_txn(&delays->arena, end_one(etcd, &delays->due[i])));
+    delays->calling = true;
+    delays->rpc = (mf_rpc){.done = on_ended};
+    mf__rpc_start(&delays->rpc, etcd->calls, &mf__method_txn, &txn->message.base, &delays->arena);
+}
+
+static void on_timer(void *arg)
+{
+    mf_etcd *etcd = arg;
+
+    etcd->delays.next_us = INT64_MAX;
+    end_due(etcd);
 }
 
 /* What is told by others. */
 
-void mf__delays_watched(mf_etcd *etcd)
+void mf__delays_go_on(mf_etcd *etcd)
 {
-    go_on(etcd);
+    if (!etcd->delays.calling && mf__mirror_next_due(known(etcd)) < etcd->delays.next_us)
+        wait_for_next(etcd);
 }
 
-void mf__delays_put(mf_etcd *etcd, mf_bytes id, mf_bytes value)
+void mf__delays_deleted(mf_etcd *etcd)
+{
+    if (!etcd->delays.calling)
+        wait_for_next(etcd);
+}
+
+int64_t mf__delay_read(mf_etcd *etcd, mf_bytes id, mf_bytes value)
 {
     uint64_t until_us;
 
-    if (!mf__number_of(&until_us, value)) {
-        mf__etcd_damage(etcd, "task \"%.*s\": the time from when on it may be claimed is no number",
-                        (int)id.len, (const char *)id.data);
-        until_us = INT64_MAX;
-    }
-    note(&etcd->delays, (const char *)id.data, id.len, (int64_t)until_us);
-    if ((int64_t)until_us < etcd->delays.next_us) {
-        etcd->delays.next_us = (int64_t)until_us;
-        wait_for_next(etcd);
-    }
-}
-
-void mf__delays_submitted(mf_etcd *etcd, const char *id, int64_t until_us)
-{
-    note(&etcd->delays, id, strlen(id), until_us);
-}
-
-void mf__delays_deleted(mf_etcd *etcd, mf_bytes id)
-{
-    mf_delayed *delayed = find(&etcd->delays, (const char *)id.data, id.len);
-
-    if (delayed != NULL)
-        drop(&etcd->delays, delayed);
+    if (mf__number_of(&until_us, value))
+        return (int64_t)until_us;
+    mf__etcd_damage(etcd, "task \"%.*s\": the time from when on it may be claimed is no number",
+                    (int)id.len, (const char *)id.data);
+    return INT64_MAX;
 }
 
 mf_bytes mf__delay_key(mf_etcd *etcd, mf_arena *arena, const char *id)
@@ -296,6 +189,5 @@ void mf__delays_init(mf_etcd *etcd)
 void mf__delays_clear(mf_etcd *etcd)
 {
     mf_timer_stop(etcd->broker.loop, &etcd->delays.timer);
-    drop_all(&etcd->delays);
     mf__arena_clear(&etcd->delays.arena);
 }

@@ -91,6 +91,7 @@ static void free_etcd(mf_etcd *etcd)
     mf__key_leases_clear(&etcd->commands);
     mf__watchers_clear(&etcd->watchers);
     mf__mirror_clear(&etcd->mirror.content);
+    mf__arena_clear(&etcd->ahead.arena);
     mf__mailbox_clear(etcd);
     mf__delays_clear(etcd);
     mf__crashes_clear(etcd);
@@ -270,6 +271,7 @@ static void init(mf_etcd *etcd, mf_loop *loop)
     mf_deferred_init(&etcd->refuse, mf__ops_run_refused, etcd);
     mf_deferred_init(&etcd->greet, on_greet, etcd);
     mf_deferred_init(&etcd->close_call, on_close, etcd);
+    mf__arena_init(&etcd->ahead.arena);
     mf__mailbox_init(etcd);
     mf__delays_init(etcd);
     mf__key_leases_init(&etcd->marks, etcd, MARK_SECONDS + FRESH_SECONDS,

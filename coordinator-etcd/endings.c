@@ -54,7 +54,6 @@ static void on_ended(mf_op *op)
     for (size_t i = 0; i < request->count; i++) {
         mf_claim *claim = request->claims[i];
         claim->result = result_of(mf__answer_txn(answer, i), done, &ended);
-        mf__claim_note_ended(op, claim);
         mf__claim_set_ended(claim, claim->result == MF_EGONE || (done && claim->result == MF_OK));
         if (ended)
             mf__key_leases_give_back(&op->session->claims, (int64_t)claim->group, 1);

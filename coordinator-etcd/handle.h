@@ -16,6 +16,15 @@
 #include "session.h"
 #include "watch.h"
 
+/* Ids that a listing of all tasks has read ahead. */
+typedef struct mf_ahead {
+    mf_arena arena;
+    const char **ids;
+    size_t count, next;
+    char at[MF_CURSOR_SIZE];     /* the cursor of the request that goes on with them */
+    char behind[MF_CURSOR_SIZE]; /* and the one behind all of them */
+} mf_ahead;
+
 struct mf_etcd {
     mf_broker broker; /* first */
     mf_etcd_settings settings;
@@ -42,6 +51,7 @@ struct mf_etcd {
     mf_mailbox mailbox;
     mf_delays delays;
     mf_crashes crashes;
+    mf_ahead ahead;
     mf_etcd_session *sessions;
     mf_key_leases marks;    /* of what is to be remembered for a minute */
     mf_key_leases commands; /* of commands */

@@ -14,7 +14,6 @@
  * revision seen, with the id of the old one, is taken for the old one. */
 #include "history.h"
 #include "handle.h"
-#include "held.h"
 #include "leases.h"
 #include "mail.h"
 #include "session.h"
@@ -88,10 +87,8 @@ void mf__history_begin(mf_etcd *etcd, const Etcd__ResponseHeader *header, uint64
                             .first = header->revision,
                             .floor = base};
     etcd->fence_base = base;
-    for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next) {
-        mf__held_clear(&session->held);
+    for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next)
         mf__key_leases_forget_all(&session->claims);
-    }
     mf__key_leases_forget_all(&etcd->marks);
     mf__key_leases_forget_all(&etcd->commands);
     mf__mailbox_forget(etcd);

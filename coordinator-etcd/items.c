@@ -202,8 +202,6 @@ static void on_part(mf_op *op)
         bool changed = part != NULL && part->succeeded;
         mf_item *item = &items->request->items[items->places[i]];
         item->result = result_of(items, (items->kind != SUBMIT) == changed);
-        if (changed && items->kind == SUBMIT && item->delay_us > 0)
-            mf__delays_submitted(op->etcd, item->id, items->wall_us + item->delay_us);
     }
     after_part(items);
 }

@@ -1,4 +1,4 @@
-/* claimable and tasks: pages over the keys of all tasks, without their values; or, for who can do
+/* claimable: pages over the keys of all tasks, without their values; or, for who can do
  * with it, over what the mirror has.
  *
  * Keys come in order of their bytes, so what belongs to task "a" need not follow it at once: "a-b"
@@ -26,13 +26,12 @@ enum { MIRRORED_KEYS = 20000 };
 
 typedef struct listed {
     const char *id;
-    bool owned;
+    bool owned; /* or delayed */
 } listed;
 
 typedef struct listing_op {
     mf_op op; /* first */
     mf_page_request *request;
-    bool records;         /* all tasks, with all about them */
     mf_bytes prefix, end; /* of the keys of tasks */
     listed *tasks;
     size_t count;
@@ -89,10 +88,47 @@ static void finish_claimable(listing_op *listing)
     mf_task_record *records = MF_ARENA_NEW(&listing->op.arena, mf_task_record, listing->count);
 
     for (size_t i = 0; i < listing->count; i++)
-        if (!listing->tasks[i].owned && !mf__delays_has(listing->op.etcd, listing->tasks[i].id))
+        if (!listing->tasks[i].owned)
             records[request->count++].id = listing->tasks[i].id;
     request->records = records;
     mf__op_end(&listing->op);
+}
+
+/* Those of the page's tasks that are delayed. */
+
+static void on_page_delays(mf_op *op)
+{
+    listing_op *listing = (listing_op *)op;
+    const Etcd__RangeResponse *delays = mf__op_range_answer(op);
+
+    for (size_t i = 0; i < delays->n_kvs; i++) {
+        mf_bytes id = mf__key_rest(op->etcd, delays->kvs[i]->key, "_mf/delayed/");
+        size_t at = mf__table_find(&listing->ids, id);
+        if (at != MF_TABLE_NONE)
+            listing->tasks[at].owned = true;
+    }
+    finish_claimable(listing);
+}
+
+static void ask_page_delays(listing_op *listing)
+{
+    mf_op *op = &listing->op;
+    size_t first = 0, end = listing->count;
+
+    while (first < end && listing->tasks[first].owned)
+        first++;
+    while (end > first && listing->tasks[end - 1].owned)
+        end--;
+    if (first == end) {
+        finish_claimable(listing);
+        return;
+    }
+    mf_bytes last = mf__delay_key(op->etcd, &op->arena, listing->tasks[end - 1].id);
+    last.len++; /* the zero byte behind it */
+    Etcd__RangeRequest *range = mf__range_new(
+        &op->arena, mf__delay_key(op->etcd, &op->arena, listing->tasks[first].id), last);
+    range->keys_only = true;
+    mf__op_call(op, &mf__method_range, &range->base, on_page_delays);
 }
 
 static void ask_open(mf_op *op);
@@ -114,7 +150,7 @@ static void ask_open(mf_op *op)
     size_t count = left < op->etcd->broker.max_batch ? left : op->etcd->broker.max_batch;
 
     if (count == 0) {
-        finish_claimable(listing);
+        ask_page_delays(listing);
         return;
     }
     mf_txn *txn = mf__txn_new(&op->arena, 0, count, 0);
@@ -154,62 +190,79 @@ static void note_key(listing_op *listing, mf_bytes key)
     }
 }
 
-static void on_records(mf_op *op)
-{
-    listing_op *listing = (listing_op *)op;
-    mf_page_request *request = listing->request;
-    const char **ids = MF_ARENA_NEW(&op->arena, const char *, listing->count);
+/* The mirror needs all delays as well. */
 
-    for (size_t i = 0; i < listing->count; i++)
-        ids[i] = listing->tasks[i].id;
-    mf_task_record *records = mf__records_read(op, ids, listing->count);
-    for (size_t i = 0; i < listing->count; i++)
-        if (records[i].code != MF_EGONE)
-            records[request->count++] = records[i];
-    request->records = records;
-    mf__op_end(op);
+static void list_delays(listing_op *listing, mf_bytes from);
+
+static bool delays_are_compacted(mf_op *op, const mf_error *error)
+{
+    (void)error;
+    if (op->rpc.grpc != MF_GRPC_OUT_OF_RANGE)
+        return false;
+    mf__etcd_mirror_abandon(op->etcd, ((listing_op *)op)->mirrored);
+    op->rescue = NULL;
+    ask_open(op);
+    return true;
 }
 
-static void ask_records(listing_op *listing)
+static void on_delays(mf_op *op)
 {
-    const char **ids = MF_ARENA_NEW(&listing->op.arena, const char *, listing->count);
+    listing_op *listing = (listing_op *)op;
+    const Etcd__RangeResponse *page = mf__op_range_answer(op);
 
-    for (size_t i = 0; i < listing->count; i++)
-        ids[i] = listing->tasks[i].id;
-    mf__records_ask(&listing->op, ids, listing->count, on_records);
+    mf__etcd_mirror_page(op->etcd, listing->mirrored, page, "", &op->arena);
+    if (page->more && page->n_kvs > 0) {
+        mf_bytes last = page->kvs[page->n_kvs - 1]->key;
+        last = mf__bytes_of(mf__bytes_terminated(&op->arena, last));
+        last.len++;
+        list_delays(listing, last);
+        return;
+    }
+    mf__etcd_mirror_end_tasks(op->etcd, listing->mirrored, &op->arena);
+    op->rescue = NULL;
+    ask_open(op);
+}
+
+static void list_delays(listing_op *listing, mf_bytes from)
+{
+    mf_op *op = &listing->op;
+    mf_bytes prefix = mf__key(op->etcd, &op->arena, "_mf/delayed/");
+    Etcd__RangeRequest *range = mf__range_new(&op->arena, from.len > 0 ? from : prefix,
+                                              mf__bytes_after_prefix(&op->arena, prefix));
+
+    range->limit = MIRRORED_KEYS;
+    range->revision = op->etcd->mirror.revision;
+    op->rescue = delays_are_compacted;
+    mf__op_call(op, &mf__method_range, &range->base, on_delays);
 }
 
 static void on_keys(mf_op *op)
 {
     listing_op *listing = (listing_op *)op;
     const Etcd__RangeResponse *page = mf__op_range_answer(op);
-    size_t used = 0;
 
     listing->tasks = MF_ARENA_NEW(&op->arena, listed, page->n_kvs);
     mf__table_init(&listing->ids, &op->arena, page->n_kvs);
-    while (used < page->n_kvs && (!listing->records || listing->count < op->etcd->broker.max_batch))
-        note_key(listing, page->kvs[used++]->key);
+    for (size_t i = 0; i < page->n_kvs; i++)
+        note_key(listing, page->kvs[i]->key);
     listing->request->cursor[0] = '\0';
-    bool more = page->more || used < page->n_kvs;
-    mf_bytes last = more && used > 0 ? page->kvs[used - 1]->key : (mf_bytes){0};
+    mf_bytes last = page->more && page->n_kvs > 0 ? page->kvs[page->n_kvs - 1]->key : (mf_bytes){0};
     if (last.len > 0)
         set_cursor(listing, mf__key_rest(op->etcd, last, "tasks/"));
     mf__etcd_mirror_page(op->etcd, listing->mirrored, page, listing->request->cursor, &op->arena);
-    if (listing->records) {
-        ask_records(listing);
-        return;
-    }
     if (last.len > 0)
         find_open(listing, last);
-    ask_open(op);
+    if (listing->mirrored != 0 && last.len == 0)
+        list_delays(listing, (mf_bytes){0});
+    else
+        ask_open(op);
 }
 
 static void ask_keys(listing_op *listing, int64_t revision)
 {
     mf_op *op = &listing->op;
     const mf_page_request *request = listing->request;
-    size_t most = op->etcd->broker.max_batch;
-    size_t tasks = listing->records && request->limit > most ? most : request->limit;
+    size_t tasks = request->limit;
     size_t keys = tasks < KEYS_MOST / KEYS_PER_TASK ? tasks * KEYS_PER_TASK : KEYS_MOST;
     if (listing->mirrored != 0)
         keys = MIRRORED_KEYS;
@@ -276,8 +329,7 @@ static void list_mirror(listing_op *listing, size_t place)
 
     for (size_t i = 0; i < count; i++) {
         const char *id = mf__mirror_open(&mirror->content, --place);
-        if (!mf__delays_has(op->etcd, id))
-            records[request->count++].id = mf__bytes_terminated(&op->arena, mf__bytes_of(id));
+        records[request->count++].id = mf__bytes_terminated(&op->arena, mf__bytes_of(id));
     }
     request->records = records;
     request->cursor[0] = '\0';
@@ -286,27 +338,16 @@ static void list_mirror(listing_op *listing, size_t place)
     mf__op_end_soon(op);
 }
 
-/* Slots. */
-
-static listing_op *new_listing(mf_broker *broker, mf_page_request *request)
-{
-    listing_op *listing = mf__op_new(broker, &request->request, sizeof *listing);
-
-    if (listing == NULL)
-        return NULL;
-    listing->request = request;
-    request->count = 0;
-    return listing;
-}
-
 void mf__etcd_claimable(mf_broker *broker, mf_page_request *request)
 {
-    listing_op *listing = new_listing(broker, request);
+    listing_op *listing = mf__op_new(broker, &request->request, sizeof *listing);
     mf_etcd *etcd = (mf_etcd *)broker;
     size_t place;
 
     if (listing == NULL)
         return;
+    listing->request = request;
+    request->count = 0;
     if (request->may_lag && find_place(etcd, request->cursor, &place)) {
         list_mirror(listing, place);
         return;
@@ -314,15 +355,5 @@ void mf__etcd_claimable(mf_broker *broker, mf_page_request *request)
     if (request->cursor[0] == 'm')
         request->cursor[0] = '\0'; /* the mirror is no more: all over again */
     listing->mirrored = mf__etcd_mirror_begin_tasks(etcd, request->cursor);
-    list_keys(listing);
-}
-
-void mf__etcd_tasks(mf_broker *broker, mf_page_request *request)
-{
-    listing_op *listing = new_listing(broker, request);
-
-    if (listing == NULL)
-        return;
-    listing->records = true;
     list_keys(listing);
 }

@@ -2,25 +2,20 @@
  * has it too; its number is the revision that put it.
  *
  * etcd has no index of what a session holds. The watch, which sees the keys of all tasks, tells
- * which of them have a message, and so does each claim. They are noted here, in an order of places,
- * and `mail` looks which of those behind the given place are its session's. So a node has one
- * stream, however many tasks it has. A watch that has begun anew may have missed some: then the
- * keys of all tasks are listed once. */
+ * which of them have a message, and so do listings of them and each claim. They are noted here, in
+ * an order of places, and `mail` looks which of those behind the given place are its session's. So
+ * a node has one stream, however many tasks it has. */
 #include <stdlib.h>
 #include <string.h>
 
 #include <uthash.h>
 
 #include "handle.h"
-#include "held.h"
 #include "keys.h"
 #include "mail.h"
 #include "op.h"
 #include "session.h"
 #include "slots.h"
-#include "watch.h"
-
-enum { KEYS_OF_A_PAGE = 4096 };
 
 typedef struct mf_unread {
     uint64_t place;
@@ -117,7 +112,6 @@ void mf__mailbox_forget(mf_etcd *etcd)
 {
     while (etcd->mailbox.list != NULL)
         drop(&etcd->mailbox, etcd->mailbox.list);
-    etcd->mailbox.watch = 0;
 }
 
 void mf__mailbox_clear(mf_etcd *etcd)
@@ -130,12 +124,19 @@ void mf__mailbox_clear(mf_etcd *etcd)
 
 void mf__mail_put(mf_etcd *etcd, mf_bytes id, int64_t revision)
 {
-    uint64_t hash = mf__held_hash(id.data, id.len);
+    int64_t lease = mf__mirror_owner(&etcd->mirror.content, id);
 
     if (!note(&etcd->mailbox, (const char *)id.data, id.len, revision))
         return;
     for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next)
-        if (mf__held_find(&session->held, hash) != NULL)
+        if (mf__key_leases_find(&session->claims, lease) != NULL)
+            hint(etcd, session);
+}
+
+void mf__mailbox_listed(mf_etcd *etcd)
+{
+    for (mf_etcd_session *session = etcd->sessions; session != NULL; session = session->next)
+        if (etcd->mailbox.list != NULL)
             hint(etcd, session);
 }
 
@@ -173,8 +174,6 @@ typedef struct looked_up {
 typedef struct mail_op {
     mf_op op; /* first */
     mf_mail_request *request;
-    uint32_t watch; /* whose beginning the listing makes up for */
-    mf_bytes end;   /* of the keys to be listed */
     looked_up *list;
     size_t count;
 } mail_op;
@@ -224,9 +223,9 @@ static void on_looked(mf_op *op)
     mf__op_end(op);
 }
 
-static void look(mail_op *mail)
+static void look(mf_op *op)
 {
-    mf_op *op = &mail->op;
+    mail_op *mail = (mail_op *)op;
     size_t most = op->etcd->transaction_limit / 2;
     mf_unread *unread = first_behind(&op->etcd->mailbox, mail->request->after);
 
@@ -245,55 +244,6 @@ static void look(mail_op *mail)
     mf__op_transact(op, txn, on_looked);
 }
 
-/* What the watch may have missed. */
-
-static void list(mail_op *mail, mf_bytes from);
-
-static void on_listed(mf_op *op)
-{
-    mail_op *mail = (mail_op *)op;
-    const Etcd__RangeResponse *page = mf__op_range_answer(op);
-    mf_bytes id, part, last = {0};
-
-    for (size_t i = 0; i < page->n_kvs; i++) {
-        last = page->kvs[i]->key;
-        if (mf__key_split(mf__key_rest(op->etcd, last, "tasks/"), &id, &part) &&
-            mf__bytes_are(part, "commands") && mf__key_id(&op->arena, id) != NULL)
-            note(&op->etcd->mailbox, (const char *)id.data, id.len, page->kvs[i]->mod_revision);
-    }
-    if (page->more && page->n_kvs > 0) {
-        last = mf__bytes_of(mf__bytes_terminated(&op->arena, last));
-        last.len++;
-        list(mail, last);
-        return;
-    }
-    op->etcd->mailbox.watch = mail->watch;
-    look(mail);
-}
-
-static void list(mail_op *mail, mf_bytes from)
-{
-    Etcd__RangeRequest *range = mf__range_new(&mail->op.arena, from, mail->end);
-
-    range->limit = KEYS_OF_A_PAGE;
-    range->keys_only = true;
-    mf__op_call(&mail->op, &mf__method_range, &range->base, on_listed);
-}
-
-static void begin(mf_op *op)
-{
-    mail_op *mail = (mail_op *)op;
-
-    mail->watch = mf__etcd_watch_is_on(op->etcd) ? mf__etcd_watch_state(op->etcd).number : 0;
-    if (mail->watch == 0 || mail->watch == op->etcd->mailbox.watch) {
-        look(mail);
-        return;
-    }
-    mf_bytes prefix = mf__key(op->etcd, &op->arena, "tasks/");
-    mail->end = mf__bytes_after_prefix(&op->arena, prefix);
-    list(mail, prefix);
-}
-
 void mf__etcd_mail(mf_broker *broker, mf_mail_request *request)
 {
     mail_op *mail = mf__op_new_of(broker, &request->request, sizeof *mail, request->session);
@@ -303,5 +253,5 @@ void mf__etcd_mail(mf_broker *broker, mf_mail_request *request)
     mail->request = request;
     request->count = 0;
     request->more = false;
-    mf__op_begin(&mail->op, begin);
+    mf__op_begin(&mail->op, look);
 }

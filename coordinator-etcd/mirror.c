@@ -5,24 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "held.h"
+#include "hash.h"
 
-enum { THERE = 1, TASK_SEEN = 2, OWNER_SEEN = 4, SEEN = TASK_SEEN | OWNER_SEEN };
+enum { DELAYED = MF_MIRROR_DELAYED };
+enum { SEEN = MF_MIRROR_TASK_SEEN | MF_MIRROR_OWNER_SEEN | MF_MIRROR_DELAY_SEEN };
 enum { SMALLEST = 64 };
 static const uint32_t nowhere = UINT32_MAX;
-
-struct mf_mirror_task {
-    mf_mirror_lease *owner; /* that its owner key is on; NULL: there is none */
-    uint32_t place;         /* among the open ones */
-    uint8_t flags;          /* seen: since the listing under way began */
-    char id[];
-};
 
 /* The table. */
 
 static size_t home(const mf_mirror *mirror, const char *id, size_t length)
 {
-    return mf__held_hash(id, length) & (mirror->size - 1);
+    return mf__hash(id, length) & (mirror->size - 1);
 }
 
 /* The place of the task, or the free one where it belongs. */
@@ -53,7 +47,7 @@ static bool resize(mf_mirror *mirror, size_t size)
     return true;
 }
 
-static mf_mirror_task *find(const mf_mirror *mirror, mf_bytes id)
+mf_mirror_task *mf__mirror_find(const mf_mirror *mirror, mf_bytes id)
 {
     return mirror->size != 0 ? mirror->tasks[place_of(mirror, id)] : NULL;
 }
@@ -121,23 +115,41 @@ static void open_up(mf_mirror *mirror, mf_mirror_task *task)
     mirror->open[mirror->open_count++] = task;
 }
 
-static void close_up(mf_mirror *mirror, mf_mirror_task *task)
+void mf__mirror_close(mf_mirror *mirror, mf_mirror_task *task)
 {
+    if ((task->flags & DELAYED) != 0 || task->place == nowhere)
+        return;
     mf_mirror_task *last = mirror->open[--mirror->open_count];
-
     mirror->open[task->place] = last;
     last->place = task->place;
     task->place = nowhere;
 }
 
+static bool is_nothing(const mf_mirror_task *task)
+{
+    return task->flags == 0 && task->owner == NULL && task->created == 0;
+}
+
+/* Whatever is left of it: in the midst of a walk over all, nothing is removed. */
 static void settle(mf_mirror *mirror, mf_mirror_task *task)
 {
-    bool open = (task->flags & THERE) != 0 && task->owner == NULL;
+    bool open = task->created != 0 && task->owner == NULL;
 
+    if ((task->flags & DELAYED) != 0)
+        return;
     if (open && task->place == nowhere)
         open_up(mirror, task);
-    else if (!open && task->place != nowhere)
-        close_up(mirror, task);
+    else if (!open)
+        mf__mirror_close(mirror, task);
+}
+
+void mf__mirror_settle(mf_mirror *mirror, mf_mirror_task *task)
+{
+    settle(mirror, task);
+    if (is_nothing(task)) {
+        remove_at(mirror, place_of(mirror, mf__bytes_of(task->id)));
+        shrink(mirror);
+    }
 }
 
 const char *mf__mirror_open(const mf_mirror *mirror, size_t index)
@@ -145,19 +157,33 @@ const char *mf__mirror_open(const mf_mirror *mirror, size_t index)
     return mirror->open[index]->id;
 }
 
-/* What is told and listed. */
-
-static bool is_nothing(const mf_mirror_task *task)
+const char *mf__mirror_id(const mf_mirror_task *task)
 {
-    return task->flags == 0 && task->owner == NULL;
+    return task->id;
 }
 
-/* The task, if what the source says of it counts. */
-static mf_mirror_task *judge(mf_mirror *mirror, mf_mirror_source source, mf_bytes id, bool there,
-                             uint8_t seen)
+int64_t mf__mirror_owner(const mf_mirror *mirror, mf_bytes id)
+{
+    const mf_mirror_task *task = mf__mirror_find(mirror, id);
+
+    return task != NULL && task->owner != NULL ? mf__mirror_lease_id(task->owner) : 0;
+}
+
+bool mf__mirror_is_held(const mf_mirror *mirror, mf_bytes id, int64_t revision, int64_t lease)
+{
+    const mf_mirror_task *task = mf__mirror_find(mirror, id);
+
+    return task != NULL && task->owner != NULL && task->owned == revision && task->created != 0 &&
+           task->created < revision && mf__mirror_lease_id(task->owner) == lease;
+}
+
+/* What is told and listed. */
+
+mf_mirror_task *mf__mirror_judge(mf_mirror *mirror, mf_mirror_source source, mf_bytes id,
+                                 bool there, uint8_t seen)
 {
     bool is_text = id.len > 0 && memchr(id.data, '\0', id.len) == NULL;
-    mf_mirror_task *task = is_text ? find(mirror, id) : NULL;
+    mf_mirror_task *task = is_text ? mf__mirror_find(mirror, id) : NULL;
 
     if (task == NULL && is_text && (there || mirror->listing_tasks))
         task = add(mirror, id);
@@ -168,23 +194,16 @@ static mf_mirror_task *judge(mf_mirror *mirror, mf_mirror_source source, mf_byte
     return task;
 }
 
-static void finish(mf_mirror *mirror, mf_mirror_task *task)
+void mf__mirror_set_task(mf_mirror *mirror, mf_mirror_source source, mf_bytes id, bool there,
+                         int64_t revision)
 {
-    settle(mirror, task);
-    if (is_nothing(task)) {
-        remove_at(mirror, place_of(mirror, mf__bytes_of(task->id)));
-        shrink(mirror);
-    }
-}
-
-void mf__mirror_set_task(mf_mirror *mirror, mf_mirror_source source, mf_bytes id, bool there)
-{
-    mf_mirror_task *task = judge(mirror, source, id, there, TASK_SEEN);
+    mf_mirror_task *task = mf__mirror_judge(mirror, source, id, there, MF_MIRROR_TASK_SEEN);
 
     if (task == NULL)
         return;
-    task->flags = there ? task->flags | THERE : task->flags & ~THERE;
-    finish(mirror, task);
+    task->created = there ? revision : 0;
+    mf__mirror_delay_follows(mirror, task, revision);
+    mf__mirror_settle(mirror, task);
 }
 
 static void disown(mf_mirror *mirror, mf_mirror_task *task)
@@ -195,16 +214,17 @@ static void disown(mf_mirror *mirror, mf_mirror_task *task)
 }
 
 void mf__mirror_set_owner(mf_mirror *mirror, mf_mirror_source source, mf_bytes id, bool there,
-                          int64_t lease)
+                          int64_t revision, int64_t lease)
 {
-    mf_mirror_task *task = judge(mirror, source, id, there, OWNER_SEEN);
+    mf_mirror_task *task = mf__mirror_judge(mirror, source, id, there, MF_MIRROR_OWNER_SEEN);
 
     if (task == NULL)
         return;
     disown(mirror, task);
     if (there)
         task->owner = mf__mirror_lease_add(mirror, lease);
-    finish(mirror, task);
+    task->owned = revision;
+    mf__mirror_settle(mirror, task);
 }
 
 /* Listings. */
@@ -217,25 +237,29 @@ void mf__mirror_begin_tasks(mf_mirror *mirror)
     mirror->listing_tasks = true;
 }
 
-static void end_one(mf_mirror *mirror, mf_mirror_task *task)
+static void end_one(mf_mirror *mirror, mf_mirror_task *task, int64_t revision)
 {
-    if ((task->flags & TASK_SEEN) == 0)
-        task->flags &= ~THERE;
-    if ((task->flags & OWNER_SEEN) == 0)
+    if ((task->flags & MF_MIRROR_TASK_SEEN) == 0)
+        task->created = 0;
+    if ((task->flags & MF_MIRROR_OWNER_SEEN) == 0)
         disown(mirror, task);
-    task->flags &= ~SEEN;
+    if ((task->flags & MF_MIRROR_DELAY_SEEN) == 0)
+        mf__mirror_drop_delay(mirror, task);
+    if (task->created == 0)
+        mf__mirror_delay_follows(mirror, task, revision);
+    task->flags &= DELAYED;
     settle(mirror, task);
 }
 
 /* In two walks: what removing one moves comes by again. */
-void mf__mirror_end_tasks(mf_mirror *mirror)
+void mf__mirror_end_tasks(mf_mirror *mirror, int64_t revision)
 {
     size_t at = 0;
 
     mirror->listing_tasks = false;
     for (size_t i = 0; i < mirror->size; i++)
         if (mirror->tasks[i] != NULL)
-            end_one(mirror, mirror->tasks[i]);
+            end_one(mirror, mirror->tasks[i], revision);
     while (at < mirror->size) {
         if (mirror->tasks[at] != NULL && is_nothing(mirror->tasks[at]))
             remove_at(mirror, at);
@@ -251,6 +275,7 @@ void mf__mirror_clear(mf_mirror *mirror)
         free(mirror->tasks[i]);
     free(mirror->tasks);
     free(mirror->open);
+    free(mirror->delays);
     mf__mirror_clear_nodes(mirror);
     *mirror = (mf_mirror){0};
 }

@@ -188,6 +188,11 @@ mf_mirror_lease *mf__mirror_lease_add(mf_mirror *mirror, int64_t id)
     return lease;
 }
 
+int64_t mf__mirror_lease_id(const mf_mirror_lease *lease)
+{
+    return lease->id;
+}
+
 void mf__mirror_lease_drop(mf_mirror *mirror, mf_mirror_lease *lease)
 {
     count(mirror, lease, UINT64_MAX);

@@ -13,9 +13,11 @@
  *   several nodes, since it takes only one that knows of a task to claim it. */
 #include <string.h>
 
+#include "delays.h"
 #include "document.h"
 #include "handle.h"
 #include "keys.h"
+#include "mail.h"
 #include "mirror.h"
 #include "mirroring.h"
 #include "watch.h"
@@ -52,19 +54,52 @@ static void name_lease(mf_etcd *etcd, const Etcd__KeyValue *owner, mf_arena *are
     mf__mirror_name_lease(mirror, owner->lease, found.node);
 }
 
-/* "tasks/<id>" and "tasks/<id>/owner" */
-static void set_key(mf_etcd *etcd, mf_mirror_source source, const Etcd__KeyValue *key, bool put,
-                    mf_arena *arena)
+static void set_message(mf_etcd *etcd, mf_bytes id, bool put, int64_t revision)
+{
+    if (put)
+        mf__mail_put(etcd, id, revision);
+    else
+        mf__mail_deleted(etcd, id, revision);
+}
+
+/* "tasks/<id>", and of what is below it "owner" and "commands" */
+static void set_task_key(mf_etcd *etcd, mf_mirror_source source, const Etcd__KeyValue *key,
+                         mf_bytes rest, bool put, mf_arena *arena)
 {
     mf_mirror *mirror = &etcd->mirror.content;
     mf_bytes id, part;
 
-    if (mf__key_split(mf__key_rest(etcd, key->key, "tasks/"), &id, &part)) {
+    if (mf__key_split(rest, &id, &part)) {
         if (mf__bytes_are(part, "owner"))
-            mf__mirror_set_owner(mirror, source, id, put, key->lease);
+            mf__mirror_set_owner(mirror, source, id, put, key->mod_revision, key->lease);
+        else if (mf__bytes_are(part, "commands") && mf__key_id(arena, id) != NULL)
+            set_message(etcd, id, put, key->mod_revision);
     } else if (!mf__key_is_marker(id) && mf__key_id(arena, id) != NULL) {
-        mf__mirror_set_task(mirror, source, id, put);
+        mf__mirror_set_task(mirror, source, id, put,
+                            put ? key->create_revision : key->mod_revision);
     }
+}
+
+/* "_mf/delayed/<id>" */
+static void set_delay_key(mf_etcd *etcd, mf_mirror_source source, const Etcd__KeyValue *key,
+                          bool put, mf_arena *arena)
+{
+    mf_bytes id = mf__key_rest(etcd, key->key, "_mf/delayed/");
+
+    if (id.data != NULL && mf__key_id(arena, id) != NULL)
+        mf__mirror_set_delay(&etcd->mirror.content, source, id, put, key->mod_revision,
+                             put ? mf__delay_read(etcd, id, key->value) : 0);
+}
+
+static void set_key(mf_etcd *etcd, mf_mirror_source source, const Etcd__KeyValue *key, bool put,
+                    mf_arena *arena)
+{
+    mf_bytes rest = mf__key_rest(etcd, key->key, "tasks/");
+
+    if (rest.data != NULL)
+        set_task_key(etcd, source, key, rest, put, arena);
+    else
+        set_delay_key(etcd, source, key, put, arena);
 }
 
 /* "nodes/<name>/_metafora" */
@@ -90,12 +125,12 @@ void mf__etcd_mirror_event(mf_etcd *etcd, const Etcd__Event *event, mf_arena *ar
 {
     bool put = event->type == ETCD__EVENT__EVENT_TYPE__PUT;
 
-    if (mf__key_rest(etcd, event->kv->key, "tasks/").data == NULL) {
+    if (mf__key_rest(etcd, event->kv->key, "nodes/").data != NULL) {
         node_event(etcd, event->kv, put, arena);
         return;
     }
     set_key(etcd, MF_MIRROR_TOLD, event->kv, put, arena);
-    if (put && event->kv->value.len > 0)
+    if (put && event->kv->lease != 0 && event->kv->value.len > 0)
         name_lease(etcd, event->kv, arena);
 }
 
@@ -119,6 +154,7 @@ void mf__etcd_mirror_tell(mf_etcd *etcd, mf_arena *arena)
         mf__etcd_mirror_reset(etcd);
     while (mf__etcd_mirror_is_good(etcd) && mf__mirror_take_changed(mirror, arena, &node, &gone))
         tell(etcd, &node, gone);
+    mf__delays_go_on(etcd);
 }
 
 /* A first listing is complete: what was not told yet is all of it. */
@@ -188,11 +224,20 @@ void mf__etcd_mirror_page(mf_etcd *etcd, unsigned number, const Etcd__RangeRespo
     for (size_t i = 0; i < page->n_kvs; i++)
         set_key(etcd, MF_MIRROR_LISTED, page->kvs[i], true, arena);
     strcpy(mirror->cursor, cursor);
-    if (cursor[0] != '\0')
+}
+
+void mf__etcd_mirror_end_tasks(mf_etcd *etcd, unsigned number, mf_arena *arena)
+{
+    mf_etcd_mirror *mirror = &etcd->mirror;
+    bool first = !mirror->has_tasks;
+
+    if (number == 0 || number != mirror->tasks_listing)
         return;
-    mf__mirror_end_tasks(&mirror->content);
+    mf__mirror_end_tasks(&mirror->content, mirror->revision);
     plan_audit(etcd);
     complete(etcd, &mirror->has_tasks, arena);
+    if (first)
+        mf__mailbox_listed(etcd);
 }
 
 /* Nodes. */

@@ -32,9 +32,11 @@ void mf__etcd_mirror_tell(mf_etcd *etcd, mf_arena *arena);
 /* A listing of all tasks, for whatever reason it is made, feeds the mirror when that has need of
  * it: 0 when it has not, or the number to name. To be asked before each page is. */
 unsigned mf__etcd_mirror_begin_tasks(mf_etcd *etcd, const char *cursor);
-/* A page of that listing, as far as `cursor`, "" when it was the last one. */
+/* A page of that listing: keys of tasks, as far as `cursor`, or delays. */
 void mf__etcd_mirror_page(mf_etcd *etcd, unsigned number, const Etcd__RangeResponse *page,
                           const char *cursor, mf_arena *arena);
+/* It was the last one. */
+void mf__etcd_mirror_end_tasks(mf_etcd *etcd, unsigned number, mf_arena *arena);
 /* The listing cannot be gone on with. */
 void mf__etcd_mirror_abandon(mf_etcd *etcd, unsigned number);
 /* It is time to list the tasks again. */

@@ -123,7 +123,7 @@ static void read_owner(mf_op *op, mf_task_record *record, const Etcd__KeyValue *
         record->code = MF_EDAMAGED;
 }
 
-void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*then)(mf_op *op))
+mf_txn *mf__records_txn(mf_op *op, const char *const *ids, size_t count)
 {
     mf_arena *arena = &op->arena;
     mf_txn *txn = mf__txn_new(arena, 0, count + 1, 0);
@@ -139,19 +139,17 @@ void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*the
         mf__txn_then(one, mf__op_get(arena, mf__delay_key(op->etcd, arena, ids[i])));
         mf__txn_then(txn, mf__op_txn(arena, one));
     }
-    mf__op_transact(op, txn, then);
+    return txn;
 }
 
-mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count)
+void mf__records_read(mf_op *op, const Etcd__TxnResponse *answer, const char *const *ids,
+                      size_t count, mf_task_record *out)
 {
-    const Etcd__TxnResponse *answer = mf__op_txn_answer(op);
-    mf_task_record *records = MF_ARENA_NEW(&op->arena, mf_task_record, count);
-
     (void)mf__fence_base_read(&op->etcd->fence_base, mf__answer_get(answer, 0));
     for (size_t i = 0; i < count; i++) {
         const Etcd__TxnResponse *part = mf__answer_txn(answer, i + 1);
-        mf_task_record *record = &records[i];
-        record->id = ids[i];
+        mf_task_record *record = &out[i];
+        *record = (mf_task_record){.id = ids[i]};
         if (!mf__answer_exists(part, 0)) {
             record->code = MF_EGONE;
             continue;
@@ -161,7 +159,6 @@ mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count
         record->crashes = mf__crash_count(mf__answer_get(part, 3));
         record->set_aside = mf__is_set_aside(mf__answer_get(part, 4));
     }
-    return records;
 }
 
 typedef struct lookup_op {
@@ -172,8 +169,10 @@ typedef struct lookup_op {
 static void on_looked_up(mf_op *op)
 {
     mf_lookup_request *request = ((lookup_op *)op)->request;
+    mf_task_record *records = MF_ARENA_NEW(&op->arena, mf_task_record, request->id_count);
 
-    request->records = mf__records_read(op, request->ids, request->id_count);
+    mf__records_read(op, mf__op_txn_answer(op), request->ids, request->id_count, records);
+    request->records = records;
     mf__op_end(op);
 }
 
@@ -184,5 +183,6 @@ void mf__etcd_lookup(mf_broker *broker, mf_lookup_request *request)
     if (lookup == NULL)
         return;
     lookup->request = request;
-    mf__records_ask(&lookup->op, request->ids, request->id_count, on_looked_up);
+    mf__op_transact(&lookup->op, mf__records_txn(&lookup->op, request->ids, request->id_count),
+                    on_looked_up);
 }

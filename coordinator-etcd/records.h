@@ -18,9 +18,10 @@ int mf__properties_read(char **out, mf_etcd *etcd, const char *id, const Etcd__K
 /* The fence base under "_mf/fence"; `value` may be NULL. MF_EDAMAGED. */
 int mf__fence_base_read(uint64_t *out, const Etcd__KeyValue *value);
 
-/* Asks for the records of up to a batch of tasks; `then` reads them. */
-void mf__records_ask(mf_op *op, const char *const *ids, size_t count, void (*then)(mf_op *op));
-/* In the operation's arena, in the order of the ids, which are borrowed. */
-mf_task_record *mf__records_read(mf_op *op, const char *const *ids, size_t count);
+/* Reads the records of up to a batch of tasks. */
+mf_txn *mf__records_txn(mf_op *op, const char *const *ids, size_t count);
+/* By its answer, in the order of the ids, which are borrowed. */
+void mf__records_read(mf_op *op, const Etcd__TxnResponse *answer, const char *const *ids,
+                      size_t count, mf_task_record *out);
 
 #endif

@@ -20,7 +20,6 @@
 
 #include "claims.h"
 #include "handle.h"
-#include "held.h"
 #include "history.h"
 #include "keys.h"
 #include "leases.h"
@@ -88,7 +87,6 @@ static void lose(renew_op *renew, size_t index, int code)
     mf_renew_request *request = renew->request;
 
     request->lost[request->lost_count++] = (mf_lost_claim){.index = index, .code = code};
-    mf__claim_note_ended(&renew->op, claim_at(renew, index));
 }
 
 /* Claims on removed tasks. They are in force until they are released or their leases end, but must
@@ -161,7 +159,7 @@ static void note_former(renew_op *renew, size_t index)
 /* Claims that are read. */
 
 static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
-                  const Etcd__KeyValue *owner, int64_t revision)
+                  const Etcd__KeyValue *owner)
 {
     const mf_claim *claim = claim_at(renew, index);
 
@@ -172,8 +170,6 @@ static void judge(renew_op *renew, size_t index, const Etcd__KeyValue *task,
     } else if (task == NULL || task->create_revision > owner->create_revision) {
         lose(renew, index, MF_EGONE);
         note_former(renew, index);
-    } else {
-        mf__claim_note_held(&renew->op, claim, revision);
     }
 }
 
@@ -200,14 +196,12 @@ static bool counts(renew_op *renew, const mf_claim *claim)
 static void judge_one(renew_op *renew, const check *one)
 {
     const Etcd__TxnResponse *answer = (const Etcd__TxnResponse *)one->part.rpc.answer;
-    int64_t revision = answer->header != NULL ? answer->header->revision : 0;
 
     for (size_t i = 0; 2 * i + 1 < answer->n_responses; i++) {
         size_t index = one->indices[i];
         renew->read[index] = counts(renew, claim_at(renew, index));
         if (renew->read[index])
-            judge(renew, index, mf__answer_get(answer, 2 * i), mf__answer_get(answer, 2 * i + 1),
-                  revision);
+            judge(renew, index, mf__answer_get(answer, 2 * i), mf__answer_get(answer, 2 * i + 1));
     }
 }
 
@@ -265,14 +259,15 @@ static void index_keys(renew_op *renew, renewed_lease *lease)
         mf__table_add(&lease->keys, listing->keys[i], i);
 }
 
-static bool is_certain(renew_op *renew, const mf_claim *claim, uint32_t watch)
+static bool is_certain(renew_op *renew, const mf_claim *claim)
 {
     mf_op *op = &renew->op;
+    const mf_etcd_mirror *known = &op->etcd->mirror;
     const renewed_lease *lease = find_lease(renew, (int64_t)claim->group);
-    const mf_held_claim *known = mf__held_find(&op->session->held, mf__claim_hash(claim));
 
-    return !renew->doubtful && watch != 0 && known != NULL && known->watch == watch &&
-           known->revision == mf__claim_revision(claim) &&
+    return !renew->doubtful && known->has_tasks &&
+           mf__mirror_is_held(&known->content, mf__bytes_of(claim->id), mf__claim_revision(claim),
+                              lease->id) &&
            (lease->listing == NULL ||
             mf__table_has(&lease->keys, mf__task_keys(op->etcd, &op->arena, claim->id).owner));
 }
@@ -281,14 +276,12 @@ static bool is_certain(renew_op *renew, const mf_claim *claim, uint32_t watch)
 static void check_uncertain(renew_op *renew)
 {
     mf_renew_request *request = renew->request;
-    uint32_t watch = mf__etcd_watch_state(renew->op.etcd).number;
 
     renew->indices = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
     renew->read = MF_ARENA_NEW(&renew->op.arena, bool, request->count);
     renew->former = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
     for (size_t i = 0; i < request->count; i++)
-        if (how_ended(renew, claim_at(renew, i)) == MF_OK &&
-            !is_certain(renew, claim_at(renew, i), watch))
+        if (how_ended(renew, claim_at(renew, i)) == MF_OK && !is_certain(renew, claim_at(renew, i)))
             renew->indices[renew->index_count++] = i;
     check_all(renew);
 }
@@ -296,7 +289,6 @@ static void check_uncertain(renew_op *renew)
 static void sort_claims(renew_op *renew)
 {
     mf_renew_request *request = renew->request;
-    uint32_t watch = mf__etcd_watch_state(renew->op.etcd).number;
 
     renew->indices = MF_ARENA_NEW(&renew->op.arena, size_t, request->count);
     renew->index_count = 0;
@@ -309,7 +301,7 @@ static void sort_claims(renew_op *renew)
             continue;
         if (how_ended(renew, claim) != MF_OK)
             lose(renew, i, how_ended(renew, claim));
-        else if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim, watch))
+        else if (find_lease(renew, (int64_t)claim->group)->gone || !is_certain(renew, claim))
             renew->indices[renew->index_count++] = i;
     }
     check_all(renew);
@@ -427,7 +419,7 @@ static void on_looked(mf_op *op, const mf_looked *seen, const mf_error *error)
         renew->node = copy_of(seen->node, &op->arena);
         renew->gone = seen->gone;
         renew->doubtful = seen->removals != NULL &&
-                          seen->removals->mod_revision > mf__etcd_watch_state(op->etcd).revision;
+                          seen->removals->mod_revision > mf__etcd_watch_revision(op->etcd);
     }
     mf__op_part_over(op);
 }

@@ -9,7 +9,6 @@
 
 #include "document.h"
 #include "handle.h"
-#include "held.h"
 #include "leases.h"
 #include "looks.h"
 #include "op.h"
@@ -19,7 +18,6 @@
 static void free_session(mf_etcd_session *session)
 {
     mf__key_leases_clear(&session->claims);
-    mf__held_clear(&session->held);
     mf__recent_clear(session);
     mf__look_forget(session->look);
     free(session->node_key);

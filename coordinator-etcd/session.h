@@ -4,7 +4,6 @@
 
 #include <metafora/driver.h>
 
-#include "held.h"
 #include "leases.h"
 #include "looks.h"
 #include "message.h"
@@ -23,7 +22,6 @@ struct mf_etcd_session {
     double weight;
     int64_t lease; /* of its node key; 0: none yet */
     mf_key_leases claims;
-    mf_held held;
     mf_recent *recent; /* claims, the latest first */
     mf_look *look;     /* the latest; NULL: none */
     /* The end of another session that has its name, as far as is known. */

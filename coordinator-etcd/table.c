@@ -1,19 +1,12 @@
 /* A table of pieces of bytes, each with a number: open addressing in an arena. */
 #include "table.h"
 
+#include "hash.h"
+
 typedef struct mf_table_entry {
     mf_bytes key; /* data NULL: free */
     size_t number;
 } mf_table_entry;
-
-static uint64_t hash(mf_bytes bytes)
-{
-    uint64_t value = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < bytes.len; i++)
-        value = (value ^ bytes.data[i]) * UINT64_C(1099511628211);
-    return value ^ value >> 32;
-}
 
 void mf__table_init(mf_table *table, mf_arena *arena, size_t most)
 {
@@ -26,7 +19,7 @@ void mf__table_init(mf_table *table, mf_arena *arena, size_t most)
 /* The entry with the key, or the free one where it belongs. */
 static mf_table_entry *find(const mf_table *table, mf_bytes key)
 {
-    size_t at = hash(key) & (table->size - 1);
+    size_t at = mf__hash(key.data, key.len) & (table->size - 1);
 
     while (table->entries[at].key.data != NULL && !mf__bytes_equal(table->entries[at].key, key))
         at = (at + 1) & (table->size - 1);

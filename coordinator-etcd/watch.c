@@ -10,10 +10,8 @@
 #include "crashes.h"
 #include "delays.h"
 #include "handle.h"
-#include "held.h"
 #include "history.h"
 #include "keys.h"
-#include "mail.h"
 #include "mirroring.h"
 #include "watch.h"
 
@@ -31,8 +29,6 @@ struct mf_etcd_watch {
     size_t created;                           /* watches, in order */
     int64_t ids[WATCHES], revisions[WATCHES]; /* revision 0: none seen */
     int64_t reached[WATCHES]; /* in a message that comes in fragments: as far as they have come */
-    uint32_t number;          /* of the watch; one more when it has begun anew */
-    int64_t changed;          /* the last revision that may have ended a claim, see is_change */
     bool failed;              /* to get hints, for this reason */
     mf_error why;
     mf_timer again;
@@ -56,32 +52,9 @@ const mf_error *mf__etcd_watch_why_off(const mf_etcd *etcd)
     return etcd->watch != NULL && etcd->watch->failed ? &etcd->watch->why : NULL;
 }
 
-mf_watch_state mf__etcd_watch_state(const mf_etcd *etcd)
+int64_t mf__etcd_watch_revision(const mf_etcd *etcd)
 {
-    const mf_etcd_watch *watch = etcd->watch;
-
-    if (watch == NULL || watch->revisions[WATCH_TASKS] == 0)
-        return (mf_watch_state){0};
-    return (mf_watch_state){watch->number, watch->revisions[WATCH_TASKS], watch->changed};
-}
-
-/* A task that came or went, an owner key that went or was written over: all but the first put of an
- * owner key, by which a claim begins. */
-static bool is_change(const Etcd__Event *event, bool owner)
-{
-    return !owner || event->type == ETCD__EVENT__EVENT_TYPE__DELETE || event->kv->version != 1;
-}
-
-/* Sessions that hold the task by a claim from before have to look at its keys. */
-static void doubt_claims(mf_etcd_watch *watch, mf_bytes id, int64_t revision)
-{
-    uint64_t hash = mf__held_hash(id.data, id.len);
-
-    for (mf_etcd_session *s = watch->etcd->sessions; s != NULL; s = s->next) {
-        const mf_held_claim *known = mf__held_find(&s->held, hash);
-        if (known != NULL && known->revision < revision)
-            mf__held_remove(&s->held, hash);
-    }
+    return etcd->watch != NULL ? etcd->watch->revisions[WATCH_TASKS] : 0;
 }
 
 /* Hints. */
@@ -172,15 +145,10 @@ static void on_task_event(mf_etcd_watch *watch, const Etcd__WatchResponse *answe
     bool put = event->type == ETCD__EVENT__EVENT_TYPE__PUT;
     mf_bytes id, part;
     bool itself = !mf__key_split(mf__key_rest(watch->etcd, event->kv->key, "tasks/"), &id, &part);
-    bool owner = !itself && mf__bytes_are(part, "owner");
 
-    if ((itself || owner) && is_change(event, owner)) {
-        doubt_claims(watch, id, event->kv->mod_revision);
-        watch->changed = event->kv->mod_revision;
-    }
     if (itself) {
         add_hint(watch, put ? HINT_CLAIMABLE : HINT_REMOVED, NULL, id);
-    } else if (owner) {
+    } else if (mf__bytes_are(part, "owner")) {
         mf_bytes task = {.len = event->kv->key.len - part.len - 1, .data = event->kv->key.data};
         if (put)
             add_hint(watch, HINT_TAKEN, owner_of(watch, event->kv->value), id);
@@ -188,11 +156,6 @@ static void on_task_event(mf_etcd_watch *watch, const Etcd__WatchResponse *answe
             mf__crashes_suspect(watch->etcd);
             add_hint(watch, HINT_CLAIMABLE, NULL, id);
         }
-    } else if (mf__bytes_are(part, "commands") && mf__key_id(&watch->arena, id) != NULL) {
-        if (put)
-            mf__mail_put(watch->etcd, id, event->kv->mod_revision);
-        else
-            mf__mail_deleted(watch->etcd, id, event->kv->mod_revision);
     }
 }
 
@@ -219,11 +182,9 @@ static void on_delay_event(mf_etcd_watch *watch, const Etcd__Event *event)
 {
     mf_bytes id = mf__key_rest(watch->etcd, event->kv->key, parts[WATCH_DELAYS]);
 
-    if (event->type == ETCD__EVENT__EVENT_TYPE__PUT) {
-        mf__delays_put(watch->etcd, id, event->kv->value);
+    if (event->type == ETCD__EVENT__EVENT_TYPE__PUT)
         return;
-    }
-    mf__delays_deleted(watch->etcd, id);
+    mf__delays_deleted(watch->etcd);
     add_hint(watch, HINT_CLAIMABLE, NULL, id);
 }
 
@@ -247,8 +208,7 @@ static void on_events(mf_etcd_watch *watch, int which, const Etcd__WatchResponse
 
     if (watch->reached[which] < seen)
         watch->reached[which] = seen;
-    if (which != WATCH_DELAYS)
-        feed_mirror(watch, answer, seen);
+    feed_mirror(watch, answer, seen);
     for (size_t i = 0; i < answer->n_events; i++) {
         const Etcd__Event *event = answer->events[i];
         if (!is_news(event, seen))
@@ -274,7 +234,6 @@ static void begin_anew(mf_etcd_watch *watch)
     mf__watchers_missed(&watch->etcd->watchers);
     mf__etcd_mirror_reset(watch->etcd);
     memset(watch->revisions, 0, sizeof watch->revisions);
-    watch->number++;
 }
 
 static void stop_stream(mf_etcd_watch *watch)
@@ -328,7 +287,7 @@ static void on_created(mf_etcd_watch *watch, const Etcd__WatchResponse *answer)
     if (++watch->created < WATCHES)
         return;
     watch->failed = false;
-    mf__delays_watched(watch->etcd);
+    mf__delays_go_on(watch->etcd);
     mf__etcd_tell_link(watch->etcd);
 }
 
@@ -457,7 +416,6 @@ static mf_etcd_watch *new_watch(mf_etcd *etcd)
     if (watch == NULL)
         abort(); /* the slot cannot fail */
     watch->etcd = etcd;
-    watch->number = 1;
     mf__arena_init(&watch->arena);
     mf_timer_init(&watch->again, on_again, watch);
     if (mf__etcd_link_open(&watch->link, etcd->broker.loop, &etcd->settings, &link_events, watch,

@@ -16,14 +16,8 @@ void mf__etcd_watch_begin_anew(mf_etcd *etcd);
 /* Until it is started again: nobody watches. */
 void mf__etcd_watch_pause(mf_etcd *etcd);
 void mf__etcd_watch_close(mf_etcd *etcd);
-/* Which watch it is, and up to which revision it has told of tasks; number 0: none is on. A watch
- * that begins anew has another number. */
-typedef struct mf_watch_state {
-    uint32_t number;
-    int64_t revision;
-    int64_t changed; /* the last revision of which it has told that may have ended a claim */
-} mf_watch_state;
-mf_watch_state mf__etcd_watch_state(const mf_etcd *etcd);
+/* Up to which revision it has told of tasks; 0: none is on. */
+int64_t mf__etcd_watch_revision(const mf_etcd *etcd);
 /* Hints are coming in. */
 bool mf__etcd_watch_is_on(const mf_etcd *etcd);
 /* Why they could not be got, borrowed; NULL: it has not failed. */

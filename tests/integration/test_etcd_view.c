@@ -329,12 +329,13 @@ static void test_dead_node(void **state)
 
 enum { HELD = 900, HELD_BATCH = 100, ID_BYTES = 16 };
 
-/* "a" claims HELD tasks, all on one lease, and has renewed them once. */
+/* "a", which knows of all there is, claims HELD tasks, all on one lease, and has renewed them. */
 static mf_claim **hold_many(fixture *f)
 {
     static char ids[HELD][ID_BYTES];
     static mf_claim all[HELD], *claims[HELD];
 
+    learn(f);
     driver_submit_many(&f->b, "t", HELD);
     for (size_t i = 0; i < HELD; i++) {
         snprintf(ids[i], ID_BYTES, "t%zu", i);
@@ -387,6 +388,31 @@ static void test_removing_nothing(void **state)
     assert_renewals_read_nothing(f, claims);
 }
 
+/* A task for later is claimable in its time, for all who know of it, also when it is listed between
+ * events; a delay whose task somebody has deleted goes, too. */
+static void test_delays_end(void **state)
+{
+    fixture *f = *state;
+    mf_item later = {.id = "later", .delay_us = 300000};
+
+    assert_int_equal(driver_submit_list(&f->b, "k", &later, 1), MF_OK);
+    assert_int_equal(learn(f), 0);
+    etcd_ctl_do(f->server, "put", "/t/_mf/delayed/gone", "9223372036854775807", NULL);
+    etcd_ctl_do(f->server, "put", "/t/tasks/gone", "", NULL);
+    etcd_ctl_do(f->server, "del", "/t/tasks/gone", NULL);
+    for (int i = 0; i < 100 && driver_count_claimable(&f->a) < 1; i++)
+        driver_run_ms(&f->a, 50);
+    assert_int_equal(driver_count_claimable(&f->a), 1);
+    char *keys = NULL;
+    for (int i = 0; i < 100 && (keys == NULL || keys[0] != '\0'); i++) {
+        free(keys);
+        driver_run_ms(&f->a, 50);
+        keys = etcd_ctl(f->server, "get", "--prefix", "--keys-only", "/t/_mf/delayed/", NULL);
+    }
+    assert_string_equal(keys, "");
+    free(keys);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -404,6 +430,7 @@ int main(void)
         TEST(test_dead_node),
         TEST(test_renewal_reads_nothing),
         TEST(test_removing_nothing),
+        TEST(test_delays_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

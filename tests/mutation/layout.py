@@ -13,7 +13,7 @@ MUTATED = (
     "src/*.c",
     "coordinator-etcd/grpc/*.c",
     *(f"coordinator-etcd/{name}.c" for name in (
-        "arena", "document", "held", "history", "keys", "message", "mirror", "mirror_nodes",
+        "arena", "document", "history", "keys", "message", "mirror", "mirror_delays", "mirror_nodes",
         "recent", "records", "table")),
     *(f"coordinator-redis/{name}.c" for name in (
         "names", "records", "reply_values", "request_bytes")),
