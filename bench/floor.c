@@ -152,10 +152,10 @@ static void check_joined(resp_cursor reply, void *arg)
 
 static void join(floor_client *client)
 {
-    static const char *const arguments[] = {token, "1", "3600000", "1", node, "0", hints};
+    static const char *const arguments[] = {token, "1", "3600000", "1", node, "0", hints, "0"};
 
     load(client, &mf__script_join);
-    begin(client, &mf__script_join, token, 0, 7);
+    begin(client, &mf__script_join, token, 0, 8);
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         text(client, arguments[i]);
     resp_exchange(client->connection, 0, check_joined, NULL);

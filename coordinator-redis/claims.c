@@ -130,6 +130,7 @@ static void read_claim(mf_redis *redis, mf_request *head, const mf_value *answer
         mf__redis_misunderstood(redis, head);
         return;
     }
+    mf__redis_hear_fence(redis, fence);
     for (size_t i = 0; i < request->count; i++) {
         mf_claim *claim = request->claims[i];
         const mf_value *item = &answer->items[i];

@@ -116,6 +116,7 @@ struct mf_redis {
     int wait_replicas;
     int max_crashes; /* 0: no limit */
     bool wait_for_broker;
+    uint64_t heard_fence; /* the highest, by whichever server: a join tells the next one */
 
     mf_name keys[MF_KEY_COUNT];
     mf_name prefixes[MF_PREFIX_COUNT];
@@ -201,6 +202,12 @@ void mf__redis_damage(mf_redis *redis, const char *format, ...) MF_PRINTF(2, 3);
 
 int mf__redis_names_init(mf_redis *redis, const char *name_space, mf_error *error);
 void mf__redis_names_clear(mf_redis *redis);
+
+static inline void mf__redis_hear_fence(mf_redis *redis, uint64_t fence)
+{
+    if (fence > redis->heard_fence)
+        redis->heard_fence = fence;
+}
 
 /* "<token> <fence> <node>", cut into its parts; false: it is none. */
 bool mf__redis_parse_owner(char *value, const char **node, uint64_t *fence);

@@ -23,6 +23,7 @@ static void write_join(mf_redis *redis, mf_request *head)
     mf__redis_text(redis, session->node);
     mf__redis_text(redis, request->takeover ? "1" : "0");
     mf__redis_channel(redis);
+    mf__redis_number(redis, (int64_t)redis->heard_fence);
 }
 
 static void read_holder(mf_join_request *request, const mf_value *answer)
@@ -48,7 +49,10 @@ static void read_join(mf_redis *redis, mf_request *head, const mf_value *answer)
         mf__redis_misunderstood(redis, head);
     } else if (answer->items[0].integer != 1) {
         read_holder(request, answer);
+    } else if (!mf__value_is_array(answer, 4)) {
+        mf__redis_misunderstood(redis, head);
     } else {
+        mf__redis_hear_fence(redis, (uint64_t)answer->items[3].integer);
         mf__reaper_look_in(redis, answer->items[1].integer);
         if (answer->items[2].integer > 0)
             mf__pardon(redis, request->session->token);

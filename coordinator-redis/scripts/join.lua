@@ -2,9 +2,9 @@
 -- Makes a session known, or known again with a higher epoch.
 -- keys: node sessions nodes left counts fence server outage charged
 -- ARGV: token, epoch, lease in ms, weight, node's name, 1 to end another session that has the name,
--- hint channel.
--- Answer: 1, the ms until the first session lapses, and how many tasks are to be pardoned
--- (pardon.lua); or 0, the token of the session that has the name, and the ms until it lapses.
+-- hint channel, the highest fence that the node has heard of.
+-- Answer: 1, the ms until the first session lapses, how many tasks are to be pardoned (pardon.lua),
+-- and the highest fence that was given; or 0, the token of the session that has the name, and the ms until it lapses.
 -- include clock.lua
 local call = redis.call
 -- include outage.lua
@@ -12,6 +12,12 @@ local call = redis.call
 -- Another server than the last one, or a later run of it, may have lost the last fences, and its
 -- clock may be behind. Those were times of a clock, or followed each other by one: it goes on from
 -- beyond both.
+local skew, soon, lost = 86400000000, 1000000, 60000000
+local function raise_fence_to(fence)
+    if fence <= 9007199254740991 then
+        call('SET', KEY.fence, string.format('%.0f', fence))
+    end
+end
 local function raise_fence()
     local info = redis.pcall('INFO', 'server') -- which a restricted user may not be allowed
     local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)')
@@ -24,15 +30,18 @@ local function raise_fence()
     end
     -- Where the clocks agree, time alone decides: a server that never heard of the raise before, in
     -- whose time fences were given as well, is beyond it all the same.
-    local skew, soon, lost = 86400000000, 1000000, 60000000
     local fence = now_us + skew
-    if last and last + soon > fence then
-        fence = last + lost
-    end
-    if (before or last) and fence <= 9007199254740991 then
-        call('SET', KEY.fence, string.format('%.0f', fence))
+    if before or last then
+        raise_fence_to(last and last + soon > fence and last + lost or fence)
     end
     call('SET', KEY.server, run)
+end
+-- One that has come back from before a failover knows itself, and not what was given elsewhere; one
+-- that was emptied knows nothing.
+local function heed_fence(heard)
+    if heard > (tonumber(call('GET', KEY.fence)) or 0) then
+        raise_fence_to(heard + lost)
+    end
 end
 
 local token, epoch, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -54,6 +63,7 @@ elseif holder then
     call('ZADD', KEY.sessions, 'XX', -1, holder)
 end
 raise_fence()
+heed_fence(tonumber(ARGV[8]))
 note_outage()
 call('HSET', KEY.node, 'token', token, 'epoch', ARGV[2], 'weight', ARGV[4], 'lease', lease)
 call('PEXPIRE', KEY.node, lease)
@@ -62,4 +72,5 @@ local node = ARGV[4] .. ' ' .. ARGV[5]
 call('HSET', KEY.nodes, token, node)
 local held = call('HGET', KEY.counts, token) or '0'
 call('PUBLISH', ARGV[7], 'joined ' .. token .. '\n' .. token .. ' ' .. held .. ' ' .. node)
-return { 1, math.floor(call('ZRANGE', KEY.sessions, 0, 0, 'WITHSCORES')[2] - now), call('SCARD', KEY.charged) }
+return { 1, math.floor(call('ZRANGE', KEY.sessions, 0, 0, 'WITHSCORES')[2] - now), call('SCARD', KEY.charged),
+    tonumber(call('GET', KEY.fence)) or 0 }

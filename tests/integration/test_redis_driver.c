@@ -191,6 +191,49 @@ static void test_fences_of_a_lost_time(void **state)
     assert_true(fence_after_takeover(f, "0123456789abcdef") > first);
 }
 
+/* A server from before a failover, that was never restarted, knows nothing of fences that another
+ * has given since: nodes that have heard of them tell it. */
+static void test_fences_that_others_gave(void **state)
+{
+    fixture *f = *state;
+    mf_claim claim = {.id = "x"};
+
+    assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    for (int i = 0; i < 2; i++) { /* heard of by a join, then by a claim */
+        redis_server_do(f->server, "SET {t}:fence 1900000000000000");
+        f->session_b.epoch++;
+        assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+        if (i == 1)
+            assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+        uint64_t highest = i == 1 ? claim.fence : 1900000000000000;
+        redis_server_do(f->server, "SET {t}:fence 1800000000000000");
+        f->session_b.epoch++;
+        assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+        if (i == 1)
+            assert_int_equal(driver_release(&f->b, &f->session_b, &claim), MF_OK);
+        assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+        assert_true(claim.fence > highest);
+        assert_int_equal(driver_release(&f->b, &f->session_b, &claim), MF_OK);
+    }
+}
+
+/* A namespace that is emptied after its counter was raised beyond the clock goes on from there as
+ * soon as a node joins that has heard of it; so do the numbers of commands. */
+static void test_fences_of_an_emptied_namespace(void **state)
+{
+    fixture *f = *state;
+
+    assert_int_equal(driver_submit(&f->a, "s", "x", NULL), MF_OK);
+    uint64_t first = fence_after_takeover(f, "0123456789abcdef");
+    redis_server_do(f->server, "FLUSHALL");
+    assert_int_equal(driver_submit(&f->a, "t", "x", NULL), MF_OK);
+    mf_claim claim = {.id = "x"};
+    f->session_b.epoch++;
+    assert_int_equal(driver_join(&f->b, &f->session_b), MF_OK);
+    assert_int_equal(driver_claim(&f->b, &f->session_b, &claim), MF_OK);
+    assert_true(claim.fence > first);
+}
+
 /* A claim by its owner is answered with the old fence and a new lease. */
 static void test_claim_again(void **state)
 {
@@ -706,6 +749,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fence_counter_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fences_of_a_slow_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fences_of_a_lost_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fences_that_others_gave, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fences_of_an_emptied_namespace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_went_back, setup, teardown),
