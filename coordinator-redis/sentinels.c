@@ -8,6 +8,8 @@
 #include "protocol.h"
 
 enum { POLL_US = 2000000, SOON_US = 100000, ANSWER_FIELDS = 20, PORT_MOST = 65535 };
+/* Five times as long as Sentinels take to tell each other what they know. */
+enum { BEGUN_ANEW_US = 10000000 };
 
 typedef enum answer {
     ANSWER_NONE, /* asked, or to be asked */
@@ -35,8 +37,9 @@ struct mf_sentinels {
     mf_timer poll;
     mf_deferred decide;
     mf_parts parts;
-    uint64_t epoch; /* the highest that was followed */
-    char host[256]; /* the master that was told; empty: none */
+    uint64_t epoch;         /* the highest that was followed */
+    int64_t lower_since_us; /* that all answers are lower; 0: they are not */
+    char host[256];         /* the master that was told; empty: none */
     int port;
     size_t count;
     sentinel list[];
@@ -149,6 +152,27 @@ static void tell_unknown(mf_sentinels *set, const sentinel *stale)
     set->events->unknown(&why, set->arg);
 }
 
+/* Sentinels that were all replaced count failovers from zero, and would not be followed for as
+ * many. One that is out of date by itself hears of the others within seconds. */
+static bool have_begun_anew(mf_sentinels *set, const sentinel *best)
+{
+    int64_t now = mf_loop_now_us(set->loop);
+
+    if (set->lower_since_us == 0)
+        set->lower_since_us = now;
+    for (size_t i = 0; i < set->count; i++) {
+        const sentinel *s = &set->list[i];
+        if (s->answer != ANSWER_MASTER || strcmp(s->host, best->host) != 0 || s->port != best->port)
+            return false;
+    }
+    if (set->count < 2 || now - set->lower_since_us < BEGUN_ANEW_US)
+        return false;
+    mf_log(set->loop, MF_LOG_WARN, "redis",
+           "the Sentinels of %s count failovers anew: all name %s:%d", set->settings->master,
+           best->host, best->port);
+    return true;
+}
+
 static void decide(void *arg)
 {
     mf_sentinels *set = arg;
@@ -158,10 +182,12 @@ static void decide(void *arg)
 
     if (answered <= set->count / 2 && !all)
         return;
-    if (best == NULL || best->epoch < set->epoch) {
+    bool lower = best != NULL && best->epoch < set->epoch;
+    if (best == NULL || (lower && !have_begun_anew(set, best))) {
         tell_unknown(set, best);
         return;
     }
+    set->lower_since_us = 0;
     set->epoch = best->epoch;
     if (strcmp(set->host, best->host) == 0 && set->port == best->port)
         return;

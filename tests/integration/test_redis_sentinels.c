@@ -150,6 +150,33 @@ static void test_stale_master(void **state)
     assert_false(f->handle.up);
 }
 
+/* Sentinels that have all been made anew count failovers from zero: the next one is followed. */
+static void test_new_sentinels(void **state)
+{
+    redis_link *f = *state;
+    redis_server *master = NULL;
+
+    start(f);
+    redis_link_join(f, f->sentinels->url);
+    for (int i = 0; i < 2; i++) {
+        master = redis_sentinels_failover(f->sentinels);
+        driver_await(&f->handle, &f->handle.resyncs, 2 + (unsigned)i);
+    }
+    for (int i = 0; i < f->sentinels->sentinel_count; i++) {
+        redis_server *sentinel = f->sentinels->sentinels[i];
+        redis_server_do(sentinel, "SENTINEL REMOVE " SENTINEL_MASTER);
+        redis_server_do(sentinel, "SENTINEL MONITOR " SENTINEL_MASTER " 127.0.0.1 %d 2",
+                        master->port);
+        redis_server_do(sentinel, "SENTINEL SET " SENTINEL_MASTER " down-after-milliseconds 500");
+        redis_server_do(sentinel, "SENTINEL SET " SENTINEL_MASTER " failover-timeout 3000");
+    }
+    while (redis_link_logged(f, "count failovers anew") == 0)
+        driver_run_ms(&f->handle, 100);
+    redis_server_kill(master);
+    driver_await(&f->handle, &f->handle.resyncs, 4);
+    assert_works(f, "x");
+}
+
 /* Sentinels have credentials of their own, by URL and by option; no password is in a text. */
 static void test_credentials(void **state)
 {
@@ -181,6 +208,7 @@ int main(void)
                                         redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_lost_sentinels, redis_link_setup, redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_stale_master, redis_link_setup, redis_link_teardown),
+        cmocka_unit_test_setup_teardown(test_new_sentinels, redis_link_setup, redis_link_teardown),
         cmocka_unit_test_setup_teardown(test_credentials, redis_link_setup, redis_link_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
