@@ -47,6 +47,7 @@ extern const bench_scenario bench_latency;
 extern const bench_scenario bench_handoff;
 extern const bench_scenario bench_memory;
 extern const bench_scenario bench_sleep;
+extern const bench_scenario bench_backlog;
 extern const bench_scenario bench_node;
 
 /* Says why on stderr and exits with status 1; what atexit holds (the private server) is ended. */

@@ -12,8 +12,8 @@
 enum { EXIT_USAGE = 2, EXIT_MISSED = 3 };
 
 static const bench_scenario *const scenarios[] = {
-    &bench_claim,   &bench_submit,  &bench_renew,  &bench_takeover, &bench_close,
-    &bench_latency, &bench_handoff, &bench_memory, &bench_sleep,    &bench_node,
+    &bench_claim,   &bench_submit, &bench_renew, &bench_takeover, &bench_close, &bench_latency,
+    &bench_handoff, &bench_memory, &bench_sleep, &bench_backlog,  &bench_node,
 };
 
 enum { SCENARIO_COUNT = sizeof scenarios / sizeof *scenarios };
