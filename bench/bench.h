@@ -9,7 +9,7 @@
 
 #include "report.h"
 
-enum { BENCH_MOST_ROUNDS = 99, BENCH_MOST_NODES = 64 };
+enum { BENCH_MOST_ROUNDS = 99, BENCH_MOST_NODES = 64, BENCH_MOST_REPLICAS = 4 };
 
 /* Zero or NULL: not given, and the scenario's default holds. */
 typedef struct bench_options {
@@ -21,6 +21,7 @@ typedef struct bench_options {
     long rounds;
     long rtt_us;     /* of a network that is put in between */
     long properties; /* bytes of JSON in each task */
+    long wait_replicas;
     bool realtime;
     bool json;
     bool check;

@@ -41,6 +41,9 @@ static const option_row table[] = {
     {"--properties", OPTION_NUMBER, FIELD(properties), "BYTES",
      "JSON properties of each task, 2 bytes or more; none unless given", .least = 2,
      .most = 1048576, .everywhere = true},
+    {"--wait-replicas", OPTION_NUMBER, FIELD(wait_replicas), "N",
+     "with as many replicas of a private Redis, which must confirm what counts", .least = 1,
+     .most = BENCH_MOST_REPLICAS, .everywhere = true},
     {"--realtime", OPTION_FLAG, FIELD(realtime), NULL,
      "run the program and its server before all other programs (SCHED_RR), so that these lengthen "
      "no time; takes the right to do so, as root has it",

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <metafora/redis.h>
 
+#include "cpu.h"
 #include "etcd.h"
 #include "resp.h"
 #include "server.h"
@@ -41,6 +43,28 @@ static void choose_broker(bench_rig *rig, const char *broker)
     rig->etcd = strncmp(rig->url, "etcd", 4) == 0;
 }
 
+/* They are in step when it returns. */
+static void add_replicas(const bench_rig *rig, long wanted)
+{
+    enum { POLL_US = 10000 };
+    long online = 0;
+
+    if (!rig->private_server || rig->options->broker[strlen("private-redis")] != '\0')
+        bench_fail("--wait-replicas: needs --broker private-redis");
+    for (long i = 0; i < wanted; i++)
+        server_add_replica();
+    resp *connection = resp_open(rig->url);
+    for (double limit = cpu_now() + CLIENT_LIMIT_S; online < wanted; usleep(POLL_US)) {
+        resp_cursor reply = resp_call(connection, 2, (const char *[]){"INFO", "replication"});
+        const char *text = resp_next(&reply).text;
+        for (online = 0; (text = strstr(text, "state=online")) != NULL; text++)
+            online++;
+        if (cpu_now() > limit)
+            bench_fail("the replicas do not follow");
+    }
+    resp_close(connection);
+}
+
 /* A URL may hold a password, which has no place in a report. */
 static void report_broker(bench_report *report, const char *broker)
 {
@@ -58,8 +82,12 @@ void rig_open(bench_rig *rig, const bench_options *options, bench_report *report
     mf_error error;
     *rig = (struct bench_rig){.options = options};
     choose_broker(rig, options->broker);
+    if (options->wait_replicas != 0)
+        add_replicas(rig, options->wait_replicas);
     if (report != NULL)
         report_broker(report, options->broker);
+    if (report != NULL && options->wait_replicas != 0)
+        report_count(report, "wait_replicas", (double)options->wait_replicas, "");
     if (mf_loop_new(&rig->loop, &error) != MF_OK)
         bench_fail("%s", error.text);
     mf_loop_set_log(rig->loop, NULL, NULL, MF_LOG_ERROR);
@@ -109,6 +137,7 @@ mf_broker *rig_broker(bench_rig *rig, const char *name_space)
     mf_broker_options options = MF_BROKER_OPTIONS_INIT;
     const mf_driver *const drivers[] = {&mf_redis_driver, &mf_embedded_driver, etcd_driver(), NULL};
     options.name_space = name_space;
+    options.wait_replicas = (int)rig->options->wait_replicas;
     if (mf_broker_open_any(&broker, rig->url, &options, rig->loop, drivers, &error) != MF_OK)
         bench_fail("%s", error.text);
     return broker;

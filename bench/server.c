@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ enum { ATTEMPTS = 5, START_LIMIT_S = 20 };
 /* In static memory, where the signal handler finds it. */
 static struct {
     volatile pid_t pid;
+    volatile pid_t replicas[BENCH_MOST_REPLICAS];
+    volatile int replica_count;
     char directory[64];
     char socket[96], data[96], log_path[96];
     char url[128];
@@ -45,24 +48,33 @@ static void on_signal(int number)
 {
     if (server.pid != 0)
         kill(server.pid, SIGKILL);
+    for (int i = 0; i < server.replica_count; i++)
+        kill(server.replicas[i], SIGKILL);
     remove_files();
     signal(number, SIG_DFL);
     raise(number);
 }
 
-static void end_process(void)
+/* It holds nothing worth a clean end. */
+static void end_process(pid_t pid)
 {
-    pid_t pid = server.pid;
     if (pid == 0)
         return;
-    kill(pid, SIGKILL); /* it holds nothing worth a clean end */
+    kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+}
+
+static void end_server(void)
+{
+    end_process(server.pid);
     server.pid = 0;
 }
 
 void server_stop(void)
 {
-    end_process();
+    end_server();
+    while (server.replica_count > 0)
+        end_process(server.replicas[--server.replica_count]);
     if (server.directory[0] != '\0')
         remove_files();
     server.directory[0] = '\0';
@@ -121,18 +133,18 @@ static _Noreturn void run_server(pid_t parent, const char *const *arguments, int
     _exit(127);
 }
 
-static void spawn(const char *const *arguments)
+static pid_t spawn(const char *const *arguments, const char *log_path)
 {
     fflush(NULL);
     pid_t parent = getpid();
-    int log = open(server.log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     pid_t pid = log >= 0 ? fork() : -1;
     if (pid < 0)
         bench_fail("%s: %s", arguments[0], strerror(errno));
     if (pid == 0)
         run_server(parent, arguments, log);
-    server.pid = pid;
     close(log);
+    return pid;
 }
 
 static void read_log(void)
@@ -202,7 +214,7 @@ static bool start_redis(bool unix_socket)
         snprintf(port, sizeof port, "%d", free_port());
         snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%s", port);
     }
-    spawn(arguments);
+    server.pid = spawn(arguments, server.log_path);
     return await_ready("eady to accept connections") != NULL;
 }
 
@@ -227,7 +239,7 @@ static bool start_etcd(void)
                                      "--initial-cluster",
                                      itself,
                                      NULL};
-    spawn(arguments);
+    server.pid = spawn(arguments, server.log_path);
     const char *rest = await_ready("\"msg\":\"serving client traffic");
     const char *address = rest != NULL ? strstr(rest, "\"address\":\"") : NULL;
     if (address == NULL)
@@ -244,9 +256,27 @@ const char *server_start(server_kind kind)
     for (int i = 0; i < ATTEMPTS; i++) {
         if (kind == SERVER_ETCD ? start_etcd() : start_redis(kind == SERVER_REDIS_UNIX))
             return server.url;
-        end_process();
+        end_server();
     }
     bench_fail("the server does not start: %s", server.log);
+}
+
+void server_add_replica(void)
+{
+    char port[16], directory[96], log_path[112];
+    const char *master = strrchr(server.url, ':') + 1;
+    const char *const arguments[] = {"redis-server", "--port", port,      "--bind",
+                                     "127.0.0.1",    "--save", "",        "--appendonly",
+                                     "no",           "--dir",  directory, "--replicaof",
+                                     "127.0.0.1",    master,   NULL};
+
+    snprintf(directory, sizeof directory, "%s/replica-%d", server.directory, server.replica_count);
+    snprintf(log_path, sizeof log_path, "%s/log", directory);
+    snprintf(port, sizeof port, "%d", free_port());
+    if (mkdir(directory, 0700) != 0)
+        bench_fail("%s: %s", directory, strerror(errno));
+    server.replicas[server.replica_count] = spawn(arguments, log_path);
+    server.replica_count++;
 }
 
 double server_cpu(void)

@@ -13,6 +13,9 @@ typedef enum server_kind { SERVER_REDIS, SERVER_REDIS_UNIX, SERVER_ETCD } server
 const char *server_start(server_kind kind);
 void server_stop(void);
 
+/* Starts a replica of the private Redis on a loopback port, which ends with it. */
+void server_add_replica(void);
+
 /* Processor seconds that the server has used. */
 double server_cpu(void);
 /* How often it was made to give up a processor. */
