@@ -63,7 +63,7 @@ static void run(const bench_options *options, bench_report *report)
     bench_meter meter;
     bench_worker workers[BENCH_MOST_NODES] = {0};
     mf_balancer full = {.version = MF_BALANCER_VERSION, .can_claim = refuse};
-    static char names[BENCH_MOST_NODES][16];
+    static char names[BENCH_MOST_NODES][32];
 
     rig_open(&rig, options, report);
     report_count(report, "tasks", (double)options->tasks, "tasks");
