@@ -25,6 +25,7 @@ static const mf_operation send_operation = {
     .what = "send a command",
     .script = &mf__script_send,
     .ordered = true,
+    .replicated = true,
     .write = write_send,
     .read = read_send,
 };

@@ -85,7 +85,7 @@ static void fall_short(mf_redis *redis, uint64_t replicas)
     append_all(&confirm->round, &confirm->answered);
     append_all(&confirm->answered, &confirm->round);
     if (now - confirm->short_since_us >= (int64_t)redis->settings.reply_timeout_ms * 1000)
-        mf__confirm_fail(redis, MF_EUNKNOWN, text);
+        mf__confirm_fail(redis, MF_EUNCONFIRMED, text);
 }
 
 static bool send_round(mf_redis *redis)

@@ -220,6 +220,7 @@ static const mf_operation forget_operation = {
     .what = "forget states",
     .script = &mf__script_forget,
     .ordered = true,
+    .replicated = true,
     .write = write_forget,
     .read = read_gone,
 };

@@ -150,6 +150,7 @@ typedef struct mf_consumer_statistics {
     uint64_t disconnects;   /* times that the broker became unreachable */
     double overrun_seconds; /* sum of time that handlers ran on after their lease */
     uint64_t handed_over;   /* tasks that others took from this node while it drained */
+    uint64_t unconfirmed;   /* requests that too few replicas confirmed in time (wait_replicas) */
 } mf_consumer_statistics;
 #define MF_CONSUMER_STATISTICS_INIT                            \
     {                                                          \

@@ -14,12 +14,14 @@ extern "C" {
  *   -1  to -19  try again: the world may be different soon
  *   -20 to -39  expected: an answer, not a fault (taken, gone, ...)
  *   -40 and on  the call or the object is at fault; repeating it changes nothing
- * MF_EUNREACHABLE promises that the broker did not execute the request; MF_EUNKNOWN does not. */
+ * MF_EUNREACHABLE promises that the broker did not execute the request; MF_EUNKNOWN does not.
+ * MF_EUNCONFIRMED (wait_replicas) says that it did, and that a failover may undo it. */
 #define MF_ERROR_MAP(X)                                                              \
     X(MF_EUNREACHABLE, -1, "broker unreachable, request not executed")               \
     X(MF_EUNKNOWN, -2, "reply lost, request may have been executed")                 \
     X(MF_ESTALE, -3, "request overtaken by a newer connection of the same session")  \
     X(MF_ENOSESSION, -4, "session is not known to the broker (lapsed)")              \
+    X(MF_EUNCONFIRMED, -5, "executed, but confirmed by too few replicas")            \
     X(MF_ETAKEN, -20, "task has an owner")                                           \
     X(MF_EGONE, -21, "no such task")                                                 \
     X(MF_EEXISTS, -22, "task exists already")                                        \

@@ -7,6 +7,7 @@
 
 #include <utlist.h>
 
+#include "executed.h"
 #include "loop/loop.h"
 
 enum { TICK_US = 200000 };
@@ -38,7 +39,9 @@ static void give_up_work(mf_call *call)
         work->state = MF_WORK_IDLE;
         call->left--;
         if (call->kind->given_up != NULL)
-            call->kind->given_up(work, work->unknown ? MF_EUNKNOWN : call->error.code);
+            call->kind->given_up(work, work->unknown && call->error.code != MF_EUNCONFIRMED
+                                           ? MF_EUNKNOWN
+                                           : call->error.code);
     }
 }
 
@@ -102,7 +105,7 @@ static void fail_call(mf_call *call, const mf_error *why)
         unknown |= call->works[i].state != MF_WORK_IDLE && call->works[i].unknown;
     if (call->error.code == MF_OK) {
         call->error = *why;
-        if (unknown && mf_error_is_transient(why->code))
+        if (unknown && mf_error_is_transient(why->code) && why->code != MF_EUNCONFIRMED)
             mf_error_set(&call->error, MF_EUNKNOWN, "reply lost and not resolved: %.200s",
                          why->text);
     }
@@ -216,9 +219,9 @@ static void tick(void *arg)
 static bool park(mf_client *client, mf_work *work, const mf_error *why)
 {
     mf_call *call = work->call;
-    bool lost = why->code == MF_EUNKNOWN || why->code == MF_ESTALE;
+    bool lost = mf__may_be_executed(why->code) || why->code == MF_ESTALE;
 
-    if (why->code == MF_EUNKNOWN)
+    if (mf__may_be_executed(why->code))
         work->unknown = client->was_up = true;
     if (!lost && (why->code != MF_EUNREACHABLE || !client->was_up))
         return false;

@@ -207,6 +207,11 @@ static void on_page_shown(void *arg, uint64_t claimable)
     mf__offers_pump_soon(me);
 }
 
+static void on_unconfirmed(void *arg)
+{
+    ((mf_consumer *)arg)->statistics.unconfirmed++;
+}
+
 static bool on_holds(void *arg, const char *id)
 {
     const mf_task *task = mf__task_find(arg, id);
@@ -302,6 +307,7 @@ static const mf_coordinator_events coordinator_events = {
     .removed = on_removed,
     .reconciled = on_reconciled,
     .page_shown = on_page_shown,
+    .unconfirmed = on_unconfirmed,
     .granted = on_granted,
     .ended = on_ended,
     .lost = on_lost,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "coordinator/internal.h"
+#include "executed.h"
 
 /* Enough to keep a broker busy over a network's round trip; few enough that an ending does not wait
  * long behind claims. */
@@ -202,7 +203,7 @@ static void ask_again(batch *b, int code)
     for (size_t i = b->request.count; i-- > 0;) {
         mf_claim *claim = b->claims[i];
         bool asked = claim->state == CLAIM_ASKED;
-        claim->repeated |= code == MF_EUNKNOWN;
+        claim->repeated |= mf__may_be_executed(code);
         if (!asked && is_forfeited(me, claim)) {
             forfeit(me, claim);
             continue;
@@ -221,7 +222,7 @@ static void on_batch(mf_request *request)
     me->in_flight--;
     me->batches--;
     if (mf_error_is_transient(code)) {
-        mf__session_broken(me);
+        mf__session_broken(me, code);
         ask_again(b, code);
     } else {
         if (code != MF_OK)

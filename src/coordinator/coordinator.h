@@ -58,6 +58,8 @@ typedef struct mf_coordinator_events {
      * ended, as far as the broker lets them. */
     void (*failed)(void *arg, const mf_error *why);
     void (*closed)(void *arg);
+    /* May be NULL. A request came back with MF_EUNCONFIRMED; it is asked again. */
+    void (*unconfirmed)(void *arg);
     /* May be NULL. Whether the task is one that was asked for, is held or has not been ended, or
      * that is to stay this node's for another reason. */
     bool (*holds)(void *arg, const char *id);

@@ -124,7 +124,7 @@ static void came_back(mf_coordinator *me, const mf_error *error)
         go_on(me);
     } else {
         if (mf_error_is_transient(error->code))
-            mf__session_broken(me);
+            mf__session_broken(me, error->code);
         else
             mf_log(me->loop, MF_LOG_ERROR, "coordinator", "cannot compare what is held: %s",
                    error->text);

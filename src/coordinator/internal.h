@@ -150,7 +150,7 @@ static inline bool mf__session_is_over(const mf_coordinator *me)
 }
 void mf__session_start(mf_coordinator *me);
 /* A request of the session had no answer, or was refused as not the session's present one. */
-void mf__session_broken(mf_coordinator *me);
+void mf__session_broken(mf_coordinator *me, int code);
 void mf__session_was_renewed(mf_coordinator *me, int64_t sent_us);
 /* Call after a request came back: completes a close that waits for it. */
 void mf__request_came_back(mf_coordinator *me);

@@ -325,7 +325,7 @@ static void on_renewed(mf_request *request)
         arm_renewal(l);
         mf__holding_compare(me, l->renew.held);
     } else if (mf_error_is_transient(code)) {
-        mf__session_broken(me);
+        mf__session_broken(me, code);
     } else {
         on_renewal_refused(l, &request->error);
     }

@@ -11,7 +11,7 @@ static void came_back(mf_coordinator *me, const mf_error *error, const char *wha
     if (error->code == MF_OK || mf__session_is_closing(me))
         return;
     if (mf_error_is_transient(error->code))
-        mf__session_broken(me);
+        mf__session_broken(me, error->code);
     else
         mf_log(me->loop, MF_LOG_ERROR, "coordinator", "cannot read %s: %s", what, error->text);
 }

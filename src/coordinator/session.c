@@ -188,8 +188,10 @@ static void cut_off(mf_coordinator *me)
     mf__batch_cut_off(me);
 }
 
-void mf__session_broken(mf_coordinator *me)
+void mf__session_broken(mf_coordinator *me, int code)
 {
+    if (code == MF_EUNCONFIRMED && me->events->unconfirmed != NULL)
+        me->events->unconfirmed(me->arg);
     if (!mf__session_is_joined(me))
         return;
     cut_off(me);
@@ -239,7 +241,7 @@ static void on_session_renewed(mf_request *request)
         mf__session_was_renewed(me, request->sent_us);
         mf__holding_compare(me, me->session_renew.held);
     } else if (mf_error_is_transient(request->error.code)) {
-        mf__session_broken(me);
+        mf__session_broken(me, request->error.code);
     } else {
         mf_log(me->loop, MF_LOG_ERROR, "coordinator", "session not renewed: %s",
                request->error.text);

@@ -153,7 +153,7 @@ static void on_batch(mf_request *request)
     me->in_flight--;
     me->batches--;
     if (mf_error_is_transient(code) && !mf__session_is_over(me)) {
-        mf__session_broken(me);
+        mf__session_broken(me, code);
         ask_again(b);
     } else if (code != MF_OK) {
         on_refused(b, &request->error);

@@ -254,8 +254,8 @@ static void test_failover_loses_claims(void **state)
     assert_true(claim.fence > lost);
 }
 
-/* wait_replicas: what too few replicas have confirmed is unknown, and said and logged so; with
- * enough of them it is done. */
+/* wait_replicas: what too few replicas have confirmed is told by a code of its own, and logged;
+ * with enough of them it is done. */
 static void test_wait_replicas(void **state)
 {
     redis_link *f = *state;
@@ -265,15 +265,15 @@ static void test_wait_replicas(void **state)
     f->options.wait_replicas = 1;
     f->options.reply_timeout_ms = 500;
     redis_link_join(f, f->server->url);
-    assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNKNOWN);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNCONFIRMED);
     redis_link_assert_says(f, "confirmed by 0 of 1 replicas");
-    assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_EUNKNOWN);
+    assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_EUNCONFIRMED);
     assert_null(claim.properties);
     assert_int_equal(redis_link_logged(f, "confirmed by 0 of 1 replicas"), 1);
     redis_server_do(f->server, "SCRIPT FLUSH");
     make_replica(f);
     while (redis_server_info(f->server, "connected_slaves") == 0 ||
-           driver_submit(&f->handle, "s", "x", "{}") == MF_EUNKNOWN)
+           driver_submit(&f->handle, "s", "x", "{}") == MF_EUNCONFIRMED)
         driver_run_ms(&f->handle, 20);
     assert_int_equal(driver_claim(&f->handle, &f->session, &claim), MF_OK);
     assert_string_equal(claim.properties, "{}");
@@ -325,7 +325,7 @@ static void test_wait_refused(void **state)
     f->options.reply_timeout_ms = 1500;
     redis_link_join(f, f->server->url);
     int64_t before = redis_server_info(f->server, "total_commands_processed");
-    assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNKNOWN);
+    assert_int_equal(driver_submit(&f->handle, "s", "x", "{}"), MF_EUNCONFIRMED);
     assert_in_range(redis_server_info(f->server, "total_commands_processed") - before, 1, 200);
 }
 

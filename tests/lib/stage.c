@@ -101,6 +101,11 @@ static void on_view(void *arg, const mf_node *nodes, size_t count)
     ((stage *)arg)->views++;
 }
 
+static void on_unconfirmed(void *arg)
+{
+    ((stage *)arg)->unconfirmed++;
+}
+
 static void on_failed(void *arg, const mf_error *why)
 {
     ((stage *)arg)->failed = why->code;
@@ -127,6 +132,7 @@ static const mf_coordinator_events events = {
     .command = on_command,
     .mail = on_mail,
     .view = on_view,
+    .unconfirmed = on_unconfirmed,
     .failed = on_failed,
     .closed = on_closed,
 };

@@ -25,7 +25,7 @@ typedef struct stage {
     mf_coordinator *coordinator;
     actor *actors;
     size_t actor_count;
-    int joins, ups, downs, reconciles, views;
+    int joins, ups, downs, reconciles, views, unconfirmed;
     int failed;                    /* the code */
     size_t listed;                 /* in the last listing */
     char commands[512], mail[512]; /* what came, each with a space after it */

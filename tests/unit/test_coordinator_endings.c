@@ -214,6 +214,42 @@ static void repeated_endings(void **state)
     assert_int_equal(s->actors[3].ended, MF_ELATE);
 }
 
+/* So is one that was executed, and confirmed by too few replicas; that is told. */
+static void unconfirmed_endings(void **state)
+{
+    stage *s = *state;
+
+    stage_hold(s, 0, 1);
+    rule(s, DONE, (script_rule){.held = true, .result = MF_EGONE});
+    stage_end(s, 0, MF_DONE);
+    stage_run_ms(s, 1);
+    script_answer(s->broker, DONE, MF_EUNCONFIRMED);
+    assert_int_equal(s->unconfirmed, 1);
+    stage_run_ms(s, 100);
+    script_answer(s->broker, DONE, MF_OK);
+    assert_int_equal(s->actors[0].ended, MF_OK);
+    assert_int_equal(s->unconfirmed, 1);
+}
+
+/* A claim that the broker did not get to is asked again, and told when it was. */
+static void claims_left_for_later(void **state)
+{
+    stage *s = *state;
+
+    rule(s, CLAIM, (script_rule){.held = true, .result = MF_EUNREACHABLE});
+    stage_claim(s, 0, 3);
+    stage_run_ms(s, 1);
+    script_answer(s->broker, CLAIM, MF_OK);
+    stage_run_ms(s, 1);
+    assert_int_equal(s->actors[0].grants, 0);
+    assert_int_equal(s->joins, 1);
+    s->broker->rules[CLAIM].result = MF_OK;
+    script_answer(s->broker, CLAIM, MF_OK);
+    stage_run_ms(s, 1);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(s->actors[i].granted, MF_OK);
+}
+
 /* A claim without an answer is asked again before those that came later. */
 static void claims_asked_again(void **state)
 {
@@ -463,6 +499,8 @@ int main(void)
         TEST(refused_until_a_drain),
         TEST(refused_in_a_drain),
         TEST(repeated_endings),
+        TEST(unconfirmed_endings),
+        TEST(claims_left_for_later),
         TEST(claims_asked_again),
         TEST(turns),
         TEST(refused_stores),
