@@ -14,6 +14,7 @@ static int status_of(int code)
         return CTL_DONE;
     case MF_EUNREACHABLE:
     case MF_EUNKNOWN:
+    case MF_EUNCONFIRMED:
         return CTL_UNREACHABLE;
     case MF_ETAKEN:
     case MF_EGONE:
