@@ -56,8 +56,8 @@ mutant(coordinator/batch.c
   "    if (deadline - me->grace_us <= mf_loop_now_us(me->loop) && "
   "    if (mutation_in_force != MUTATION_LATE_GRANT_TAKEN && deadline - me->grace_us <= mf_loop_now_us(me->loop) && ")
 mutant(coordinator/batch.c
-  "(me->claiming_stopped && !mf__session_is_joined(me) &&"
-  "(mutation_in_force != MUTATION_ENDINGS_WAIT_FOR_EVER && me->claiming_stopped && !mf__session_is_joined(me) &&")
+  "    return !mf__session_is_joined(me) && ("
+  "    return mutation_in_force != MUTATION_ENDINGS_WAIT_FOR_EVER && !mf__session_is_joined(me) && (")
 mutant(coordinator/batch.c
   "code == MF_ELATE || code == MF_EGONE)\n        on_end_answered"
   "code == MF_ELATE || code == MF_EGONE || mutation_in_force == MUTATION_REFUSED_ONCE_DROPPED)\n        on_end_answered")
@@ -93,8 +93,8 @@ mutant(embedded/claims.c
   "            mf__space_delete(space, task);\n        else if"
   "            (mutation_in_force == MUTATION_DONE_GIVES_BACK ? mf__space_give_back : mf__space_delete)(space, task);\n        else if")
 mutant(embedded/claims.c
-  "    if (task->owner == NULL) {\n        task->fence = next_fence(space, now_us);\n"
-  "    if (task->owner == NULL) {\n        if (mutation_in_force != MUTATION_FENCE_STAYS || task->fence == 0)\n            task->fence = next_fence(space, now_us);\n")
+  "    if (task->owner == NULL) {\n        task->fence = mf__space_next_fence(space, now_us);\n"
+  "    if (task->owner == NULL) {\n        if (mutation_in_force != MUTATION_FENCE_STAYS || task->fence == 0)\n            task->fence = mf__space_next_fence(space, now_us);\n")
 mutant(embedded/claims.c
   "    int64_t expires_us = now_us + request->session->lease_ms * 1000;\n"
   "    int64_t expires_us = now_us + request->session->lease_ms * (mutation_in_force == MUTATION_LEASE_TOO_SHORT ? 900 : 1000);\n")
