@@ -191,7 +191,8 @@ static bool survive_set_back(sim *s)
         return false;
     sim_trace(s, "the broker is set back");
     setback_restore(s);
-    if (!sim_run_for(s, (SIM_LEASE_MS / 3 + 800) * 1000))
+    /* A renewal, or the next one where a comparison has just begun. */
+    if (!sim_run_for(s, (SIM_LEASE_MS / 3 + 1200) * 1000))
         return false;
     for (int i = 0; i < s->options.tasks; i++)
         if (is_orphan(s, &s->truths[i]))

@@ -63,7 +63,7 @@ static bool is_there(const life *l)
 bool judge_is_doubtful(const handling *h)
 {
     const life *l = h->life;
-    bool hears = is_well(l) && mf__task_stop_reason(h->task) < MF_STOP_DELETED;
+    bool hears = is_well(l) && mf__task_stop_reason(h->task) < MF_STOP_EXPIRING;
     int64_t limit_us = (hears ? SIM_LEASE_MS / 3 + 800 : SIM_LEASE_MS + 100) * INT64_C(1000);
 
     return h->task->claim.fence <= h->truth->doubtful_fence &&

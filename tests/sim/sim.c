@@ -154,6 +154,7 @@ static void tear_down(sim *s)
     s->over = true;
     mutation_in_force = MUTATION_NONE;
     mf_timer_stop(s->fate, &s->audit_timer);
+    mf_timer_stop(s->fate, &s->client_timer);
     judge_stop(s);
     for (int i = 0; i < s->options.nodes; i++)
         mf_timer_stop(s->fate, &s->places[i].restart);

@@ -107,6 +107,8 @@ static int run(ctl_run *ctl, char **operands)
     int status = ctl_finish(ctl, code, &error, &to.status);
     if (status == CTL_DONE)
         table_end(to.table);
+    else
+        table_drop(to.table);
     return status;
 }
 

@@ -116,6 +116,8 @@ static int run(ctl_run *ctl, char **operands)
         show_count(&to);
     if (status == CTL_DONE || to.count > 0)
         table_end(to.table);
+    else
+        table_drop(to.table);
     return status;
 }
 

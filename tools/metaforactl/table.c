@@ -186,13 +186,22 @@ void table_number(text_table *me, double number)
     table_text(me, text);
 }
 
+void table_drop(text_table *me)
+{
+    if (me == NULL)
+        return;
+    for (size_t i = 0; i < me->filled; i++)
+        free(me->cells[i]);
+    free(me->widths);
+    free(me->cells);
+    free(me);
+}
+
 void table_end(text_table *me)
 {
     if (me == NULL)
         return;
     if (me->widths != NULL && me->cells != NULL)
         flush(me);
-    free(me->widths);
-    free(me->cells);
-    free(me);
+    table_drop(me);
 }

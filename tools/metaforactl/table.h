@@ -24,6 +24,8 @@ void table_number(text_table *table, double number); /* with up to two decimals 
 
 /* Writes what is left, and frees it. NULL is let pass. */
 void table_end(text_table *table);
+/* Frees it; what it has not written is not written. */
+void table_drop(text_table *table);
 
 /* How many columns the terminal has that `to` is; 0: it is none. */
 int table_terminal_width(FILE *to);
