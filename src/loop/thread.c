@@ -50,17 +50,22 @@ int mf__thread_spawn(pthread_t *out, size_t stack_size, void *(*run_fn)(void *ar
     return failed ? MF_ESYSTEM : MF_OK;
 }
 
-int mf__thread_start(mf__thread *me, mf_loop *loop, size_t stack_size, void (*run_fn)(void *arg),
-                     void (*ended)(void *arg), void *arg)
+void mf__condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t attributes;
 
-    *me = (mf__thread){.loop = loop, .run = run_fn, .ended = ended, .arg = arg};
-    pthread_mutex_init(&me->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&me->woken, &attributes);
+    pthread_cond_init(condition, &attributes);
     pthread_condattr_destroy(&attributes);
+}
+
+int mf__thread_start(mf__thread *me, mf_loop *loop, size_t stack_size, void (*run_fn)(void *arg),
+                     void (*ended)(void *arg), void *arg)
+{
+    *me = (mf__thread){.loop = loop, .run = run_fn, .ended = ended, .arg = arg};
+    pthread_mutex_init(&me->lock, NULL);
+    mf__condition_init(&me->woken);
     int code = mf__thread_spawn(&me->id, stack_size, run, me);
     if (code != MF_OK)
         clear(me);
@@ -78,7 +83,7 @@ void mf__thread_wake(mf__thread *me)
  * the caller, who looks at the loop's clock again, is late by no more than this. */
 static const int64_t longest_wait_us = 1000000;
 
-void mf__thread_wait(mf__thread *me, int64_t us)
+void mf__condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t us)
 {
     struct timespec at;
 
@@ -88,5 +93,10 @@ void mf__thread_wait(mf__thread *me, int64_t us)
     int64_t ns = at.tv_nsec + us % 1000000 * 1000;
     at.tv_sec += (time_t)(us / 1000000 + ns / 1000000000);
     at.tv_nsec = (long)(ns % 1000000000);
-    pthread_cond_timedwait(&me->woken, &me->lock, &at);
+    pthread_cond_timedwait(condition, lock, &at);
+}
+
+void mf__thread_wait(mf__thread *me, int64_t us)
+{
+    mf__condition_wait(&me->woken, &me->lock, us);
 }

@@ -20,6 +20,12 @@ typedef struct mf__thread {
     mf_posted end;
 } mf__thread;
 
+/* A condition for waits that are bounded in time. */
+void mf__condition_init(pthread_cond_t *condition);
+/* With the lock: until it is signalled or for `us` microseconds, or less; the caller looks at the
+ * clock again. */
+void mf__condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t us);
+
 #define MF_STACK_SIZE_RULE "stack_size: neither 0 nor between 16384 and 1073741824"
 /* For options that have one, to be refused by the rule. */
 static inline bool mf__thread_stack_size_is_valid(size_t size)

@@ -1,7 +1,5 @@
 /* The synchronous client: a thread with a loop, and callers that wait for it. */
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <metafora/driver.h>
 
@@ -32,12 +30,6 @@ static _Thread_local const mf_sync *showing;
 static bool may_wait(const mf_sync *sync)
 {
     return showing != sync && !mf__loop_is_here();
-}
-
-static void set_text(mf_error *to, const mf_error *from)
-{
-    if (to != NULL)
-        *to = *from;
 }
 
 /* On the loop's thread. */
@@ -124,40 +116,25 @@ static void show_page(mf_sync *sync, call *c)
     pthread_cond_broadcast(&sync->changed);
 }
 
-static struct timespec time_in(int ms)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += ms % 1000 * 1000000L;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* Why the caller waits no longer; NULL: it has its answer. */
 static const char *wait_for(mf_sync *sync, call *c, int timeout_ms)
 {
-    struct timespec until = time_in(timeout_ms < 0 ? 0 : timeout_ms);
+    int64_t until_us =
+        timeout_ms < 0 ? INT64_MAX : mf_loop_now_us(sync->loop) + timeout_ms * INT64_C(1000);
     uint64_t cancelled = sync->cancelled;
-    int waited = 0;
 
     for (;;) {
+        int64_t left_us = until_us - mf_loop_now_us(sync->loop);
         if (c->shown)
             show_page(sync, c);
         else if (c->ended)
             return NULL;
         else if (sync->cancelled != cancelled)
             return "cancelled";
-        else if (waited == ETIMEDOUT)
+        else if (left_us <= 0)
             return "its time is over";
-        else if (timeout_ms < 0)
-            pthread_cond_wait(&sync->changed, &sync->lock);
         else
-            waited = pthread_cond_timedwait(&sync->changed, &sync->lock, &until);
+            mf__condition_wait(&sync->changed, &sync->lock, left_us);
     }
 }
 
@@ -166,8 +143,8 @@ static int leave(call *c, const char *why, mf_error *error)
     if (why == NULL) {
         mf_error result = c->error;
         free(c);
-        if (result.code != MF_OK)
-            set_text(error, &result);
+        if (result.code != MF_OK && error != NULL)
+            *error = result;
         return result.code;
     }
     c->left = true;
@@ -251,16 +228,12 @@ static void free_sync(mf_sync *sync)
 static mf_sync *make(const mf_sync_options *options)
 {
     mf_sync *sync = calloc(1, sizeof *sync);
-    pthread_condattr_t attributes;
 
     if (sync == NULL)
         return NULL;
     sync->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
     pthread_mutex_init(&sync->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&sync->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    mf__condition_init(&sync->changed);
     return sync;
 }
 
