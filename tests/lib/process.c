@@ -38,6 +38,15 @@ int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void poll_again(int64_t start_ms, const char *what)
+{
+    enum { LIMIT_MS = 30000, POLL_US = 20000 };
+
+    if (clock_ms() - start_ms > LIMIT_MS)
+        fail_msg("%s: not within %d ms", what, LIMIT_MS);
+    usleep(POLL_US);
+}
+
 char *directory_new(void)
 {
     const char *parent = getenv("TMPDIR");

@@ -18,6 +18,10 @@ typedef struct process {
 /* Milliseconds on the monotonic clock. */
 int64_t clock_ms(void);
 
+/* For what no event tells: pauses for a moment before another look, and fails the test when
+ * `what` has not come within half a minute since `start_ms`. */
+void poll_again(int64_t start_ms, const char *what);
+
 /* A new directory under $TMPDIR or /tmp, to be freed by directory_remove, which removes all in it.
  */
 char *directory_new(void);

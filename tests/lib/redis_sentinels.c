@@ -12,8 +12,6 @@
 
 #include <cmocka.h>
 
-enum { LIMIT_MS = 30000, POLL_US = 20000 };
-
 static void start_servers(redis_sentinels *set, const redis_sentinels_options *options)
 {
     char config[2048];
@@ -74,13 +72,6 @@ static bool knows_all(redis_sentinels *set, redis_server *sentinel)
 
     freeReplyObject(reply);
     return all;
-}
-
-static void poll_again(int64_t start_ms, const char *what)
-{
-    if (clock_ms() - start_ms > LIMIT_MS)
-        fail_msg("%s: not within %d ms", what, LIMIT_MS);
-    usleep(POLL_US);
 }
 
 static void await_knowledge(redis_sentinels *set)
