@@ -1,6 +1,7 @@
 /* The contract suite on the in-process broker, with a link before it that can be troubled. */
 #include "embedded_link.h"
 #include "fixture.h"
+#include "process.h"
 
 /* What consumers open by a URL. */
 const mf_driver *const mf_linked_driver = &embedded_link_driver;
@@ -81,5 +82,6 @@ int main(int argc, char **argv)
         .set_link = set_link,
         .slow_link = slow_link,
     };
+    process_outrank_others();
     return contract_run(&embedded, argc > 1 ? argv[1] : NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "etcd_server.h"
 #include "fixture.h"
+#include "process.h"
 #include "proxy.h"
 
 typedef struct etcd_fixture {
@@ -191,5 +192,6 @@ int main(int argc, char **argv)
             .age_commands = age_commands,
             .forget_everything = forget_everything,
         }};
+    process_outrank_others();
     return contract_run(&etcd.fixture, argc > 1 ? argv[1] : NULL);
 }
